@@ -1,0 +1,139 @@
+"""Live objects found by their type, started in order and closed in reverse."""
+
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Annotated, Any, TypeVar, cast
+
+from fastapi import Depends
+from starlette.applications import Starlette
+from starlette.requests import HTTPConnection
+
+from leyden.core.battery import Battery, check_order
+from leyden.core.checks import Stage, run_checks
+from leyden.core.clock import Clock, SystemClock
+from leyden.core.errors import ConfigurationError, ResourceMissingError, StartError
+from leyden.core.events import Events
+from leyden.core.supervisor import Supervisor, supervisor
+
+T = TypeVar("T")
+_STATE_KEY = "leyden"
+
+
+class Resources:
+    """What the running batteries provide, by type: `resources[Cache]`."""
+
+    def __init__(self, live: Mapping[type, object]) -> None:
+        self._live = dict(live)
+
+    def __getitem__(self, kind: type[T]) -> T:
+        try:
+            return cast("T", self._live[kind])
+        except KeyError:
+            raise ResourceMissingError(kind=kind.__name__) from None
+
+    def __contains__(self, kind: type) -> bool:
+        return kind in self._live
+
+    def __repr__(self) -> str:
+        return f"Resources({', '.join(kind.__name__ for kind in self._live)})"
+
+    def kinds(self) -> tuple[type, ...]:
+        """Every type there is a resource for, in the order of starting."""
+        return tuple(self._live)
+
+    def _add(self, kind: type, value: object) -> None:
+        self._live[kind] = value
+
+
+class Installed:
+    """What `install` did to an app: its batteries, replacements for tests, and the resources while it runs."""
+
+    def __init__(self, batteries: Sequence[Battery]) -> None:
+        self.batteries = tuple(batteries)
+        self.overrides: dict[type, object] = {}
+        self.resources: Resources | None = None
+
+
+def installed(app: Starlette) -> Installed:
+    """What Leyden knows of this app."""
+    found = getattr(app.state, _STATE_KEY, None)
+    if not isinstance(found, Installed):
+        raise ConfigurationError(
+            "This app has no batteries. Make it with leyden.create_app([...]), or call leyden.install(app, [...]) on it."
+        )
+    return found
+
+
+def remember(app: Starlette, batteries: Sequence[Battery]) -> Installed:
+    """Note the batteries on the app; once an app, so that one list is the place to look."""
+    if hasattr(app.state, _STATE_KEY):
+        raise ConfigurationError("This app has its batteries already. Add the new ones to that one list.")
+    setattr(app.state, _STATE_KEY, Installed(batteries))
+    return installed(app)
+
+
+def resource(kind: type[T]) -> Callable[[HTTPConnection], Coroutine[Any, Any, T]]:
+    """A dependency that gives the running resource of this type to HTTP and WebSocket endpoints alike."""
+
+    async def provide(connection: HTTPConnection) -> T:
+        live = installed(connection.app).resources
+        if live is None:
+            raise ResourceMissingError(
+                f"{kind.__name__} is not running: the app's lifespan has not started. "
+                "In a test, use leyden.testing.client(app)."
+            )
+        return live[kind]
+
+    return provide
+
+
+ClockDep = Annotated[Clock, Depends(resource(Clock))]
+EventsDep = Annotated[Events, Depends(resource(Events))]
+SupervisorDep = Annotated[Supervisor, Depends(resource(Supervisor))]
+
+
+@asynccontextmanager
+async def running(
+    batteries: Sequence[Battery], *, overrides: Mapping[type, object] | None = None, check: bool = True
+) -> AsyncIterator[Resources]:
+    """Start every battery's resource in order, check them, and close them in reverse: for server, worker, CLI and tests.
+
+    `overrides` replaces resources by type; a battery whose resource is replaced is not started.
+    `check=False` leaves the checks out, for commands that mend what a check would refuse.
+    Raises StartError when a check of the start stage finds an error.
+    """
+    check_order(batteries)
+    replaced = dict(overrides or {})
+    events = Events()
+    async with supervisor(events) as owner, AsyncExitStack() as stack:
+        resources = Resources({Clock: SystemClock(), Events: events, Supervisor: owner, **replaced})
+        for battery in batteries:
+            if battery.lifespan is not None and battery.provides not in replaced:
+                value = await stack.enter_async_context(battery.lifespan(resources))
+                if battery.provides is not None:
+                    resources._add(battery.provides, value)  # noqa: SLF001 -- only running() may add
+        if check:
+            await _refuse_errors(batteries, resources)
+        yield resources
+
+
+async def _refuse_errors(batteries: Sequence[Battery], resources: Resources) -> None:
+    checks = [check for battery in batteries for check in battery.checks]
+    if serious := [found for found in await run_checks(checks, resources, Stage.START) if found.serious]:
+        raise StartError("\n".join(map(str, serious)))
+
+
+def lifespan_with(app_lifespan: Callable[[Any], Any], known: Installed) -> Callable[[Any], Any]:
+    """The app's own lifespan, run inside the batteries'."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[Any]:
+        async with running(known.batteries, overrides=known.overrides) as resources:
+            known.resources = resources
+            try:
+                async with app_lifespan(app) as state:
+                    yield state
+            finally:
+                known.resources = None
+
+    return lifespan

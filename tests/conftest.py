@@ -1,0 +1,38 @@
+"""Fixtures every test may ask for; a database test runs on each database that answers."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from leyden.testing.services import DATABASES, Unavailable, fresh_database
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the settings of the shell it runs in."""
+    for name in [name for name in os.environ if name.startswith("APP_") or name == "LEYDEN_IMPLIED_ENVIRONMENT"]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a new, empty database on SQLite, PostgreSQL and MariaDB in turn, dropped afterwards."""
+    try:
+        with fresh_database(request.param, tmp_path) as url:
+            yield url
+    except Unavailable as reason:
+        skip_or_fail(str(reason))
+
+
+def skip_or_fail(reason: str) -> None:
+    """Skip for want of a service, or fail where LEYDEN_REQUIRE_SERVICES says that all must be there."""
+    if os.environ.get("LEYDEN_REQUIRE_SERVICES") == "1":
+        pytest.fail(f"LEYDEN_REQUIRE_SERVICES=1, but {reason}")
+    pytest.skip(reason)
