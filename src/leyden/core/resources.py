@@ -13,10 +13,13 @@ from leyden.core.checks import Stage, run_checks
 from leyden.core.clock import Clock, SystemClock
 from leyden.core.errors import ConfigurationError, ResourceMissingError, StartError
 from leyden.core.events import Events
-from leyden.core.supervisor import Supervisor, supervisor
+from leyden.core.supervisor import Supervisor
 
 T = TypeVar("T")
 _STATE_KEY = "leyden"
+
+DRAIN_GRACE = 5.0
+"""Seconds that supervised coroutines get to finish when the app stops."""
 
 
 class Resources:
@@ -105,16 +108,27 @@ async def running(
     check_order(batteries)
     replaced = dict(overrides or {})
     events = Events()
-    async with supervisor(events) as owner, AsyncExitStack() as stack:
-        resources = Resources({Clock: SystemClock(), Events: events, Supervisor: owner, **replaced})
-        for battery in batteries:
-            if battery.lifespan is not None and battery.provides not in replaced:
-                value = await stack.enter_async_context(battery.lifespan(resources))
-                if battery.provides is not None:
-                    resources._add(battery.provides, value)  # noqa: SLF001 -- only running() may add
-        if check:
-            await _refuse_errors(batteries, resources)
-        yield resources
+    owner = Supervisor(events)
+    resources = Resources({Clock: SystemClock(), Events: events, Supervisor: owner, **replaced})
+    async with AsyncExitStack() as stack:
+        try:
+            await _start(batteries, resources, replaced, stack)
+            if check:
+                await _refuse_errors(batteries, resources)
+            yield resources
+        finally:
+            await owner.drain(DRAIN_GRACE)  # before the resources close: what still runs may need them
+
+
+async def _start(
+    batteries: Sequence[Battery], resources: Resources, replaced: Mapping[type, object], stack: AsyncExitStack
+) -> None:
+    for battery in batteries:
+        if battery.lifespan is None or battery.provides in replaced:
+            continue
+        value = await stack.enter_async_context(battery.lifespan(resources))
+        if battery.provides is not None:
+            resources._add(battery.provides, value)  # noqa: SLF001 -- only a start may add
 
 
 async def _refuse_errors(batteries: Sequence[Battery], resources: Resources) -> None:

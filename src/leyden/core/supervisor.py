@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,12 +56,3 @@ class Supervisor:
             return
         _log.error("the background coroutine %r failed", task.get_name(), exc_info=error)
         self._events.emit(TaskFailed(task.get_name(), error))
-
-
-@asynccontextmanager
-async def supervisor(events: Events, *, grace: float = 5.0) -> AsyncIterator[Supervisor]:
-    owner = Supervisor(events)
-    try:
-        yield owner
-    finally:
-        await owner.drain(grace)
