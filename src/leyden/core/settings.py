@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -47,6 +47,7 @@ class Settings(BaseSettings):
         env_nested_delimiter="__",
         env_file=".env",
         env_file_encoding="utf-8",
+        dotenv_filtering="match_prefix",
         toml_file="config.toml",
         extra="forbid",
         frozen=True,
@@ -64,6 +65,8 @@ class Settings(BaseSettings):
             raise ConfigurationError(_explain(type(self), error)) from None
         except tomllib.TOMLDecodeError as error:
             raise ConfigurationError(f"{self.model_config.get('toml_file')} is no valid TOML: {error}.") from None
+        except UnicodeDecodeError:
+            raise ConfigurationError("The .env file or config.toml is not UTF-8. Save it as UTF-8.") from None
         except SettingsError as error:
             raise ConfigurationError(
                 f"{error}. A section is a JSON object; an option is APP_SECTION__OPTION."
@@ -97,9 +100,9 @@ def files_in(root: Path) -> SettingsConfigDict:
 
 
 def _refuse_unknown_variables(cls: type[Settings]) -> None:
-    prefix = cls.model_config.get("env_prefix", "")
+    prefix = cls.model_config.get("env_prefix", "").upper()
     for variable in os.environ:
-        if not variable.upper().startswith(prefix):
+        if not prefix or not variable.upper().startswith(prefix):  # without a prefix all of the shell would be refused
             continue
         name = variable[len(prefix) :].lower().partition("__")[0]
         if name not in cls.model_fields:
@@ -114,7 +117,8 @@ def _lines(cls: type[BaseModel], error: ValidationError) -> Iterator[str]:
     for details in error.errors(include_url=False, include_input=False, include_context=False):
         path = [str(part) for part in details["loc"]]
         if details["type"] == "extra_forbidden":
-            yield _unknown(".".join(path), path[-1], _options_at(cls, path[:-1]), before=_prefix(path))
+            name = path[-1].partition("__")[0]  # a variable of .env comes whole: datta__url
+            yield _unknown(".".join(path), name, _options_at(cls, path[:-1]), before=_prefix(path))
         elif details["type"] == "missing":
             yield f"The setting {'.'.join(path)} is missing. Set {_variable(cls, path)} or put it in config.toml."
         else:
@@ -138,8 +142,13 @@ def _options_at(cls: type[BaseModel], path: list[str]) -> Mapping[str, Any]:
     model: Any = cls
     for part in path:
         found = getattr(model, "model_fields", {}).get(part)
-        model = found.annotation if found is not None else None
+        model = _section_in(found.annotation) if found is not None else None
     return getattr(model, "model_fields", {})
+
+
+def _section_in(annotation: Any) -> Any:
+    """The section in `AuthSettings` and in `AuthSettings | None`."""
+    return next((kind for kind in get_args(annotation) if hasattr(kind, "model_fields")), annotation)
 
 
 def _unknown(what: str, name: str, known: Mapping[str, Any], *, before: str = "", shown: Any = str) -> str:
