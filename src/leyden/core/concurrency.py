@@ -2,8 +2,9 @@
 
 import asyncio
 import functools
-from collections.abc import Callable, Coroutine, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 from weakref import WeakKeyDictionary
@@ -47,18 +48,18 @@ async def gather_limited(
     After `timeout` seconds the unfinished ones are cancelled and their outcome is a TimeoutError; the finished
     ones keep their values. If the caller is cancelled, all are cancelled and awaited before it goes on.
     """
-    if limit < 1:
-        raise ValueError("limit must be at least 1")
     waiting = list(enumerate(coros))
-    outcomes = [Outcome[T](error=TimeoutError("not finished in time")) for _ in waiting]
+    outcomes = [_unfinished(coro) for _, coro in waiting]
     waiting.reverse()
 
     async def work() -> None:
-        while waiting:
+        while waiting and not _cancelled():  # a coroutine may have swallowed the cancellation
             place, coro = waiting.pop()
             outcomes[place] = await _outcome(coro)
 
     try:
+        if limit < 1:
+            raise ValueError("limit must be at least 1")
         with suppress(TimeoutError):  # the outcomes say which were not finished
             async with asyncio.timeout(timeout), asyncio.TaskGroup() as group:
                 for _ in range(min(limit, len(waiting))):
@@ -69,11 +70,31 @@ async def gather_limited(
     return outcomes
 
 
+def _unfinished(_coro: Coroutine[Any, Any, T]) -> Outcome[T]:
+    return Outcome(error=TimeoutError("not finished in time"))
+
+
 async def _outcome(coro: Coroutine[Any, Any, T]) -> Outcome[T]:
     try:
         return Outcome(value=await coro)
+    except asyncio.CancelledError as error:
+        if _cancelled():
+            raise
+        return Outcome(error=_as_exception(error))
     except Exception as error:  # noqa: BLE001 -- an outcome carries it to the caller
         return Outcome(error=error)
+
+
+def _cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _as_exception(error: asyncio.CancelledError) -> CancelledError:
+    """What one item waited for was cancelled, not we: raising it must not look like our own cancellation."""
+    stopped = CancelledError("what it waited for was cancelled")
+    stopped.__cause__ = error
+    return stopped
 
 
 class Limit:
@@ -84,26 +105,44 @@ class Limit:
             raise ValueError("concurrent must be at least 1 and waiting at least 0")
         self.concurrent = concurrent
         self.waiting = waiting
-        self._limiters: WeakKeyDictionary[asyncio.AbstractEventLoop, CapacityLimiter] = WeakKeyDictionary()
+        self._queues: WeakKeyDictionary[asyncio.AbstractEventLoop, _Queue] = WeakKeyDictionary()
 
-    def limiter(self) -> CapacityLimiter:
-        """The limiter of the running event loop; raises OverloadedError when the queue before it is full."""
+    @contextmanager
+    def place(self) -> Iterator[CapacityLimiter]:
+        """A place among those that run or wait in this event loop, and the limiter that lets it run.
+
+        Raises OverloadedError when all places are taken.
+        """
         loop = asyncio.get_running_loop()
-        limiter = self._limiters.get(loop)
-        if limiter is None:
-            limiter = self._limiters[loop] = CapacityLimiter(self.concurrent)
-        if limiter.statistics().tasks_waiting >= self.waiting and limiter.available_tokens < 1:
+        queue = self._queues.get(loop)
+        if queue is None:
+            queue = self._queues[loop] = _Queue(self.concurrent)
+        if queue.inside >= self.concurrent + self.waiting:
             raise OverloadedError
-        return limiter
+        queue.inside += 1  # counted here: the limiter sees a call only after it has yielded once
+        try:
+            yield queue.limiter
+        finally:
+            queue.inside -= 1
+
+
+class _Queue:
+    """Who runs or waits for one limit in one event loop."""
+
+    def __init__(self, concurrent: int) -> None:
+        self.limiter = CapacityLimiter(concurrent)
+        self.inside = 0
 
 
 async def to_thread(limit: Limit, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a blocking function in a thread, within `limit`."""
     call = functools.partial(function, *args, **kwargs)
-    return await anyio_thread.run_sync(call, limiter=limit.limiter())
+    with limit.place() as limiter:
+        return await anyio_thread.run_sync(call, limiter=limiter)
 
 
 async def to_process(limit: Limit, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a picklable, CPU-bound function in another process, within `limit`; cancelling kills the process."""
     call = functools.partial(function, *args, **kwargs)
-    return await anyio_process.run_sync(call, cancellable=True, limiter=limit.limiter())
+    with limit.place() as limiter:
+        return await anyio_process.run_sync(call, cancellable=True, limiter=limiter)
