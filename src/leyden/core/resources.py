@@ -1,5 +1,6 @@
 """Live objects found by their type, started in order and closed in reverse."""
 
+import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Annotated, Any, TypeVar, cast
@@ -16,6 +17,7 @@ from leyden.core.events import Events
 from leyden.core.supervisor import Supervisor
 
 T = TypeVar("T")
+_log = logging.getLogger("leyden.checks")
 _STATE_KEY = "leyden"
 
 DRAIN_GRACE = 5.0
@@ -114,7 +116,7 @@ async def running(
         try:
             await _start(batteries, resources, replaced, stack)
             if check:
-                await _refuse_errors(batteries, resources)
+                await _heed_checks(batteries, resources)
             yield resources
         finally:
             await owner.drain(DRAIN_GRACE)  # before the resources close: what still runs may need them
@@ -131,9 +133,13 @@ async def _start(
             resources._add(battery.provides, value)  # noqa: SLF001 -- only a start may add
 
 
-async def _refuse_errors(batteries: Sequence[Battery], resources: Resources) -> None:
-    checks = [check for battery in batteries for check in battery.checks]
-    if serious := [found for found in await run_checks(checks, resources, Stage.START) if found.serious]:
+async def _heed_checks(batteries: Sequence[Battery], resources: Resources) -> None:
+    """Errors refuse the start; warnings are logged."""
+    findings = await run_checks([check for battery in batteries for check in battery.checks], resources, Stage.START)
+    for found in findings:
+        if not found.serious:
+            _log.warning("%s", found)
+    if serious := [found for found in findings if found.serious]:
         raise StartError("\n".join(map(str, serious)))
 
 
