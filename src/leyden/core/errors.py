@@ -47,8 +47,8 @@ class LeydenError(Exception):
 
     @classmethod
     def message(cls) -> str:
-        """The class's docstring: its default message, in English, with `{params}`."""
-        return inspect.cleandoc(cls.__doc__ or LeydenError.__doc__ or "")
+        """The docstring of the class or of the nearest one above: its default message, in English, with `{params}`."""
+        return inspect.getdoc(cls) or ""
 
 
 class ConfigurationError(LeydenError):

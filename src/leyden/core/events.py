@@ -31,7 +31,10 @@ class Events:
         return lambda: self._forget(kind, listener)
 
     def _forget(self, kind: type, listener: Callable[[Any], None]) -> None:
-        if left := tuple(known for known in self._listeners.get(kind, ()) if known is not listener):
-            self._listeners[kind] = left
+        left = list(self._listeners.get(kind, ()))
+        if listener in left:
+            left.remove(listener)  # one: the same function may listen twice
+        if left:
+            self._listeners[kind] = tuple(left)
         else:
             self._listeners.pop(kind, None)
