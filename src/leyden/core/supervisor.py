@@ -45,9 +45,9 @@ class Supervisor:
         """Wait up to `grace` seconds for what runs, then cancel the rest and wait for it to unwind."""
         if self._running:
             await asyncio.wait(self._running, timeout=grace)
-        for task in self._running:
-            task.cancel("the app is stopping")
-        while self._running:
+        while self._running:  # again for what a cancelled coroutine spawned while it unwound
+            for task in self._running:
+                task.cancel("the app is stopping")
             await asyncio.wait(self._running)
 
     def _finished(self, task: asyncio.Task[Any]) -> None:
