@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 E = TypeVar("E")
@@ -27,14 +28,12 @@ class Events:
 
     def listen(self, kind: type[E], listener: Callable[[E], None]) -> Callable[[], None]:
         """Call `listener` on every event of this class; the function returned stops it."""
-        self._listeners[kind] = (*self._listeners.get(kind, ()), listener)
-        return lambda: self._forget(kind, listener)
+        entry = partial(listener)  # its own object: the same function may listen twice
+        self._listeners[kind] = (*self._listeners.get(kind, ()), entry)
+        return lambda: self._forget(kind, entry)
 
     def _forget(self, kind: type, listener: Callable[[Any], None]) -> None:
-        left = list(self._listeners.get(kind, ()))
-        if listener in left:
-            left.remove(listener)  # one: the same function may listen twice
-        if left:
-            self._listeners[kind] = tuple(left)
+        if left := tuple(known for known in self._listeners.get(kind, ()) if known is not listener):
+            self._listeners[kind] = left
         else:
             self._listeners.pop(kind, None)
