@@ -1,0 +1,3 @@
+from leyden.auth.settings import AuthSettings
+
+__all__ = ["AuthSettings"]

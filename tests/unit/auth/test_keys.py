@@ -1,0 +1,55 @@
+"""The secret: strong, made once, private."""
+
+import stat
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from leyden.auth.keys import derive, refuse_weak_secret, secret_from
+from leyden.core import ConfigurationError
+
+STRONG = "Zx8-kq3V_bT7wLr2mN5pYd9sHf4gJc6a"
+
+
+@pytest.mark.parametrize("weak", ["", "hunter2", "a" * 64, "abcabcabc" * 8, STRONG[:-1]])
+def test_a_secret_that_could_be_guessed_is_refused_with_a_way_to_make_one(weak: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"at least 32 characters.*Make one with: python -c") as caught:
+        refuse_weak_secret(weak)
+    assert weak == "" or weak not in caught.value.detail
+
+
+def test_keys_for_different_purposes_differ_and_are_stable() -> None:
+    assert derive(STRONG, "one") == derive(STRONG, "one") != derive(STRONG, "two")
+    assert len(derive(STRONG, "one")) == 32
+
+
+def test_a_missing_file_is_made_with_its_folder_for_the_owner_alone_and_read_the_same_again(tmp_path: Path) -> None:
+    path = tmp_path / "var" / "secret.key"
+    secret = secret_from(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert secret_from(path) == secret
+    assert [each.name for each in path.parent.iterdir()] == ["secret.key"]
+
+
+def test_processes_that_start_together_agree_on_one_secret(tmp_path: Path) -> None:
+    path = tmp_path / "secret.key"
+    with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
+        secrets = set(pool.map(secret_from, [path] * 16))
+    assert len(secrets) == 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("content", [b"", b"changeme\n", b"\xff\xfe" * 40])
+def test_a_file_that_holds_no_good_secret_is_named_and_never_overwritten(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "secret.key"
+    path.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=r"secret\.key cannot be used: .*auth\.secret"):
+        secret_from(path)
+    assert path.read_bytes() == content
+
+
+def test_a_folder_in_place_of_the_file_ends_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be used: Is a directory"):
+        secret_from(tmp_path)
