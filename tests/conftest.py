@@ -1,4 +1,4 @@
-"""Fixtures every test may ask for; a database test runs on each database that answers."""
+"""Fixtures every test may ask for; a test that needs a service runs where the service answers."""
 
 import os
 from collections.abc import Iterator
@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from leyden.testing.services import DATABASES, Unavailable, fresh_database
+from leyden.testing.services import DATABASES, Unavailable, ask, fresh_database
+
+pytest_plugins = ["pytester"]
 
 
 @pytest.fixture
@@ -19,6 +21,17 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the settings of the shell it runs in."""
     for name in [name for name in os.environ if name.startswith("APP_") or name == "LEYDEN_IMPLIED_ENVIRONMENT"]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def services(request: pytest.FixtureRequest) -> None:
+    """What a test marked `service("redis")` needs must answer."""
+    for marker in request.node.iter_markers("service"):
+        for name in marker.args:
+            try:
+                ask(name)
+            except Unavailable as reason:
+                skip_or_fail(str(reason))
 
 
 @pytest.fixture(params=DATABASES)
