@@ -1,0 +1,70 @@
+"""What a database must tell us: how to connect to it, and what its errors mean."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+TryLock = Callable[[], Awaitable[bool]]
+
+
+class Trouble(StrEnum):
+    """What stands behind a driver's error that is neither a conflict nor a bug."""
+
+    DOWN = "down"
+    BUSY = "busy"
+    UNSTORABLE = "unstorable"
+
+
+class Broken(StrEnum):
+    """The kind of constraint that refused a change; the value is the code of the field's error."""
+
+    UNIQUE = "unique"
+    FOREIGN_KEY = "foreign_key"
+    NOT_NULL = "not_null"
+    CHECK = "check"
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A broken constraint as far as the database names it."""
+
+    kind: Broken
+    constraint: str | None = None
+    table: str | None = None
+    columns: tuple[str, ...] = ()
+
+
+class Backend(Protocol):
+    """One kind of database with one driver."""
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite`, `postgresql` or `mysql`."""
+        ...
+
+    def engines(self) -> tuple[AsyncEngine, AsyncEngine]:
+        """The engine of units of work and the engine of read sessions; neither has connected yet."""
+        ...
+
+    def migrator(self) -> AsyncEngine:
+        """An engine without a pool, for migrations."""
+        ...
+
+    def locker(self, name: str) -> AbstractAsyncContextManager[TryLock]:
+        """A way to try for a lock that all processes share; leaving gives it back, and so does a crash."""
+        ...
+
+    def violation(self, error: DBAPIError) -> Violation | None:
+        """None when no constraint was broken."""
+        ...
+
+    def trouble(self, error: DBAPIError) -> Trouble | None:
+        """None when the error is a bug of ours."""
+        ...
+
+    def close(self) -> None: ...

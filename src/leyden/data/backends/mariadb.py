@@ -1,0 +1,140 @@
+"""MariaDB and MySQL, through asyncmy."""
+
+import hashlib
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import URL, Connection, NullPool, event, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from leyden.data.backend import Broken, Trouble, TryLock, Violation
+from leyden.data.engines import execute, make_engine
+from leyden.data.settings import DataSettings
+
+TROUBLES = {
+    1040: Trouble.BUSY,  # too many connections
+    1203: Trouble.BUSY,  # too many connections of this user
+    1205: Trouble.BUSY,  # lock wait timeout
+    1213: Trouble.BUSY,  # deadlock
+    1020: Trouble.BUSY,  # the record has changed since it was read
+    3024: Trouble.BUSY,  # statement timeout (MySQL)
+    1969: Trouble.BUSY,  # statement timeout (MariaDB)
+    1021: Trouble.DOWN,  # disk full
+    1053: Trouble.DOWN,  # shutdown in progress
+    1077: Trouble.DOWN,  # normal shutdown
+    1927: Trouble.DOWN,  # connection killed
+    2002: Trouble.DOWN,  # cannot connect through the socket
+    2003: Trouble.DOWN,  # cannot connect
+    2006: Trouble.DOWN,  # server has gone away
+    2013: Trouble.DOWN,  # lost connection during query
+    2055: Trouble.DOWN,  # lost connection
+    4031: Trouble.DOWN,  # closed for inactivity
+    1264: Trouble.UNSTORABLE,  # number out of range
+    1292: Trouble.UNSTORABLE,  # incorrect date
+    1366: Trouble.UNSTORABLE,  # incorrect text for the column's character set
+    1406: Trouble.UNSTORABLE,  # text too long
+    1690: Trouble.UNSTORABLE,  # out of range in an expression
+    3988: Trouble.UNSTORABLE,  # no conversion into the character set
+}
+
+_KINDS = {
+    1062: Broken.UNIQUE,
+    1586: Broken.UNIQUE,
+    1169: Broken.UNIQUE,
+    1216: Broken.FOREIGN_KEY,
+    1217: Broken.FOREIGN_KEY,
+    1451: Broken.FOREIGN_KEY,
+    1452: Broken.FOREIGN_KEY,
+    1048: Broken.NOT_NULL,
+    1364: Broken.NOT_NULL,
+    3819: Broken.CHECK,
+    4025: Broken.CHECK,
+}
+_KEY = re.compile(r"for key '(?:\w+\.)?(\w+)'")
+_FOREIGN = re.compile(r"\(`[^`]*`\.`(\w+)`, CONSTRAINT `(\w+)`")
+_COLUMN = re.compile(r"(?:Column|Field) '(\w+)'")
+_CHECK = re.compile(r"(?:CONSTRAINT `(\w+)` failed|constraint '(\w+)')", re.IGNORECASE)
+
+# Digits of UTC in, digits of UTC out; and a value that does not fit is refused, never cut.
+_SESSION = "SET time_zone = '+00:00', sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')"
+
+
+class MariaDB:
+    dialect = "mysql"
+
+    def __init__(self, url: URL, settings: DataSettings) -> None:
+        query = {"charset": "utf8mb4", **url.query}
+        self._url = url.set(drivername="mysql+asyncmy", query=query)
+        self._settings = settings
+
+    def engines(self) -> tuple[AsyncEngine, AsyncEngine]:
+        writer = self._engine(
+            pool_size=self._settings.pool_size,
+            max_overflow=0,
+            pool_timeout=self._settings.pool_timeout,
+            pool_pre_ping=True,
+            isolation_level="READ COMMITTED",  # as on PostgreSQL: one meaning of a transaction
+        )
+        readers = writer.execution_options()
+        event.listen(readers.sync_engine, "begin", _begin_to_read)
+        return writer, readers
+
+    def migrator(self) -> AsyncEngine:
+        return self._engine(poolclass=NullPool)
+
+    def _engine(self, **options: Any) -> AsyncEngine:
+        arguments = {"connect_timeout": max(1, round(self._settings.connect_timeout))}
+        return make_engine(self._url, connect_args=arguments, prepare=_prepare, **options)
+
+    @asynccontextmanager
+    async def locker(self, name: str) -> AsyncIterator[TryLock]:
+        """GET_LOCK on a connection of its own: it ends with the connection. Names are the server's, so ours is in it."""
+        key = hashlib.sha256(f"{self._url.database}\n{name}".encode()).hexdigest()[:60]
+        engine = self._engine(poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        async with engine.connect() as connection:
+
+            async def try_lock() -> bool:
+                return bool(await connection.scalar(text("SELECT GET_LOCK(:key, 0)"), {"key": key}))
+
+            yield try_lock
+
+    def violation(self, error: DBAPIError) -> Violation | None:
+        code, message = _told(error)
+        kind = _KINDS.get(code)
+        if kind is None:
+            return None
+        if found := _FOREIGN.search(message):
+            # 1451: the row that was to go is still in use; the column is that of another table, not of the input.
+            return Violation(kind) if code == 1451 else Violation(kind, found[2], found[1])  # noqa: PLR2004
+        if found := _KEY.search(message):
+            return Violation(kind, constraint=found[1])
+        if found := _COLUMN.search(message):
+            return Violation(kind, columns=(found[1],))
+        if found := _CHECK.search(message):
+            return Violation(kind, constraint=found[1] or found[2])
+        return Violation(kind)
+
+    def trouble(self, error: DBAPIError) -> Trouble | None:
+        return TROUBLES.get(_told(error)[0])
+
+    def close(self) -> None:
+        """Nothing of ours is left behind."""
+
+
+def _prepare(connection: DBAPIConnection) -> None:
+    execute(connection, _SESSION)
+
+
+def _begin_to_read(connection: Connection) -> None:
+    connection.exec_driver_sql("START TRANSACTION READ ONLY")
+
+
+def _told(error: DBAPIError) -> tuple[int, str]:
+    match getattr(error.orig, "args", ()):
+        case (int(code), str(message), *_):
+            return code, message
+    return 0, str(error.orig)

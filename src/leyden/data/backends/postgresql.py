@@ -1,0 +1,148 @@
+"""PostgreSQL, through asyncpg or psycopg."""
+
+import hashlib
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import URL, NullPool, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from leyden.data.backend import Broken, Trouble, TryLock, Violation
+from leyden.data.engines import make_engine
+from leyden.data.settings import DataSettings
+
+TROUBLES = {
+    "08": Trouble.DOWN,  # connection exception
+    "53": Trouble.DOWN,  # no disk, no memory
+    "53300": Trouble.BUSY,  # too many connections
+    "57P01": Trouble.DOWN,  # admin shutdown
+    "57P02": Trouble.DOWN,  # crash shutdown
+    "57P03": Trouble.DOWN,  # cannot connect now
+    "57P05": Trouble.DOWN,  # idle session timeout
+    "25P03": Trouble.DOWN,  # idle in transaction timeout
+    "57014": Trouble.BUSY,  # statement timeout
+    "55P03": Trouble.BUSY,  # lock not available
+    "40001": Trouble.BUSY,  # serialization failure
+    "40P01": Trouble.BUSY,  # deadlock detected
+    "22001": Trouble.UNSTORABLE,  # text too long
+    "22003": Trouble.UNSTORABLE,  # number out of range
+    "22008": Trouble.UNSTORABLE,  # date out of range
+    "22021": Trouble.UNSTORABLE,  # character not in repertoire, such as NUL
+    "22P05": Trouble.UNSTORABLE,  # character without a translation
+    "22P06": Trouble.UNSTORABLE,  # character that may not be used
+}
+"""By SQLSTATE, or by its class: the first two characters."""
+
+_KINDS = {
+    "23505": Broken.UNIQUE,
+    "23503": Broken.FOREIGN_KEY,
+    "23001": Broken.FOREIGN_KEY,
+    "23502": Broken.NOT_NULL,
+    "23514": Broken.CHECK,
+    "23P01": Broken.UNIQUE,
+}
+_REFUSED_BY_DRIVER = re.compile(r"value out of (u?int\d+ )?range|cannot contain NUL")
+_KEY = re.compile(r"^Key \((\w+(?:, \w+)*)\)=")
+
+
+class PostgreSQL:
+    dialect = "postgresql"
+
+    def __init__(self, url: URL, settings: DataSettings, connect_args: dict[str, Any]) -> None:
+        self._url = url
+        self._settings = settings
+        self._connect_args = connect_args
+
+    @classmethod
+    def asyncpg(cls, url: URL, settings: DataSettings) -> "PostgreSQL":
+        # sslmode is libpq's name, and what hosting companies print; asyncpg takes the same values as ssl.
+        query = {("ssl" if name == "sslmode" else name): value for name, value in url.query.items()}
+        arguments = {"timeout": settings.connect_timeout, "server_settings": {"application_name": "leyden"}}
+        return cls(url.set(drivername="postgresql+asyncpg", query=query), settings, arguments)
+
+    @classmethod
+    def psycopg(cls, url: URL, settings: DataSettings) -> "PostgreSQL":
+        # No server-side prepared statements: behind PgBouncer the next statement may meet another server process.
+        arguments = {
+            "connect_timeout": max(2, round(settings.connect_timeout)),  # libpq has no shorter one
+            "application_name": "leyden",
+            "prepare_threshold": None,
+        }
+        return cls(url.set(drivername="postgresql+psycopg"), settings, arguments)
+
+    def engines(self) -> tuple[AsyncEngine, AsyncEngine]:
+        writer = self._engine(
+            pool_size=self._settings.pool_size,
+            max_overflow=0,
+            pool_timeout=self._settings.pool_timeout,
+            pool_pre_ping=True,
+        )
+        return writer, writer.execution_options(postgresql_readonly=True)
+
+    def migrator(self) -> AsyncEngine:
+        return self._engine(poolclass=NullPool)
+
+    def _engine(self, **pool: Any) -> AsyncEngine:
+        return make_engine(self._url, connect_args=self._connect_args, prepare=None, **pool)
+
+    @asynccontextmanager
+    async def locker(self, name: str) -> AsyncIterator[TryLock]:
+        """An advisory lock of the session, on a connection of its own: it ends with the connection."""
+        key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
+        engine = self._engine(poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        async with engine.connect() as connection:
+
+            async def try_lock() -> bool:
+                return bool(await connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}))
+
+            yield try_lock
+
+    def violation(self, error: DBAPIError) -> Violation | None:
+        kind = _KINDS.get(_state(error))
+        if kind is None:
+            return None
+        told = _told(error)
+        detail, column = told["detail"] or "", told["column"]
+        if "still referenced" in detail:
+            return Violation(kind)  # the row that was to go is in use; the column named is not one of the input
+        return Violation(kind, told["constraint"], told["table"], (column,) if column else _listed(detail))
+
+    def trouble(self, error: DBAPIError) -> Trouble | None:
+        state = _state(error)
+        # The drivers refuse some values before the server sees them, with no state of their own.
+        if state in ("", "22000") and _REFUSED_BY_DRIVER.search(str(error.orig)):
+            return Trouble.UNSTORABLE
+        return TROUBLES.get(state) or TROUBLES.get(state[:2])
+
+    def close(self) -> None:
+        """Nothing of ours is left behind."""
+
+
+def _state(error: DBAPIError) -> str:
+    return getattr(error.orig, "sqlstate", None) or ""
+
+
+def _told(error: DBAPIError) -> dict[str, str | None]:
+    """What the server says besides the message: asyncpg puts it on the cause, psycopg on `diag`."""
+    if (diag := getattr(error.orig, "diag", None)) is not None:
+        return {
+            "constraint": diag.constraint_name,
+            "table": diag.table_name,
+            "column": diag.column_name,
+            "detail": diag.message_detail,
+        }
+    cause = getattr(error.orig, "__cause__", None)
+    return {
+        "constraint": getattr(cause, "constraint_name", None),
+        "table": getattr(cause, "table_name", None),
+        "column": getattr(cause, "column_name", None),
+        "detail": getattr(cause, "detail", None),
+    }
+
+
+def _listed(detail: str) -> tuple[str, ...]:
+    found = _KEY.match(detail)
+    return tuple(found[1].split(", ")) if found else ()

@@ -1,0 +1,144 @@
+"""The database: units of work, read sessions, and locks across processes."""
+
+import asyncio
+import copy
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, Self
+
+from fastapi import Depends
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+
+from leyden.core import Clock, StartError, SystemClock, resource
+from leyden.data.base import CLOCK_OPTION
+from leyden.data.errors import DatabaseDownError, LockedError
+from leyden.data.settings import DataSettings
+from leyden.data.translation import translated
+from leyden.data.urls import backend_for, parse, shown
+
+_POLL = 0.05
+
+
+class Database:
+    """One database: `async with database.session() as session` is a unit of work, in a request or anywhere else.
+
+    `writer` and `readers` are plain SQLAlchemy engines for what a session cannot do.
+    """
+
+    def __init__(self, settings: DataSettings, *, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.backend = backend_for(settings)
+        options = {CLOCK_OPTION: clock or SystemClock()}
+        writer, readers = self.backend.engines()
+        self.writer: AsyncEngine = writer.execution_options(**options)
+        self.readers: AsyncEngine = readers.execution_options(**options)
+        self._connection: AsyncConnection | None = None
+
+    def __repr__(self) -> str:
+        return f"Database({self.address})"
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite`, `postgresql` or `mysql`."""
+        return self.backend.dialect
+
+    @property
+    def address(self) -> str:
+        """The URL without its password."""
+        return shown(parse(self.settings))
+
+    async def __aenter__(self) -> Self:
+        """Raises StartError, within `connect_timeout`, when the database does not answer."""
+        try:
+            async with asyncio.timeout(self.settings.connect_timeout):
+                await self.ping()
+        except (TimeoutError, SQLAlchemyError, DatabaseDownError) as error:
+            await self.__aexit__()
+            raise StartError(
+                f"The database {self.address} does not answer: {self._reason(error)}. "
+                "Start it, or correct the database URL in the settings."
+            ) from error
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.writer.dispose()
+        await self.readers.dispose()
+        self.backend.close()
+
+    async def ping(self) -> None:
+        """One round trip on a connection for reading."""
+        async with self.readers.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[AsyncSession]:
+        """A unit of work: connects at its first statement, commits on leaving, rolls back when an error leaves.
+
+        Raises ConflictError, InvalidValueError, DatabaseBusyError and DatabaseDownError for what the database refused.
+        """
+        with translated(self.backend):
+            async with self._open(self.writer) as session:
+                yield session
+                await session.commit()
+
+    @asynccontextmanager
+    async def reader(self) -> AsyncIterator[AsyncSession]:
+        """A session that can only read, and on SQLite waits for no writer."""
+        with translated(self.backend):
+            async with self._open(self.readers, autoflush=False) as session:
+                yield session
+
+    @asynccontextmanager
+    async def lock(self, name: str, *, timeout: float = 60.0) -> AsyncIterator[None]:  # noqa: ASYNC109 -- LockedError says more
+        """Hold a lock that every process using this database respects; it is freed on leaving and by a crash.
+
+        Raises LockedError when it is not free within `timeout` seconds.
+        """
+        async with self.backend.locker(name) as try_lock:
+            try:
+                async with asyncio.timeout(timeout):
+                    while not await try_lock():  # noqa: ASYNC110 -- the holder is another process, no event tells
+                        await asyncio.sleep(_POLL)
+            except TimeoutError:
+                raise LockedError(name=name) from None
+            yield
+
+    def within(self, connection: AsyncConnection) -> Self:
+        """The same database inside the open transaction of one connection: commits are savepoints, so a test undoes all."""
+        inner = copy.copy(self)
+        inner._connection = connection  # noqa: SLF001 -- a copy of self
+        return inner
+
+    def _open(self, engine: AsyncEngine, **options: Any) -> AsyncSession:
+        """Objects stay readable after the commit; a session used after its end is an error, not a new transaction."""
+        if self._connection is not None:
+            options["join_transaction_mode"] = "create_savepoint"
+        return AsyncSession(self._connection or engine, expire_on_commit=False, close_resets_only=False, **options)
+
+    def _reason(self, error: Exception) -> str:
+        """The driver's own words; some of its errors have none."""
+        cause = getattr(error, "orig", None) or error.__cause__ or error
+        if isinstance(cause, TimeoutError):
+            return f"nothing came back within {self.settings.connect_timeout:g} s"
+        return (str(cause) or type(cause).__name__).rstrip(".")
+
+
+DatabaseDep = Annotated[Database, Depends(resource(Database))]
+
+
+async def unit_of_work(database: DatabaseDep) -> AsyncIterator[AsyncSession]:
+    async with database.session() as session:
+        yield session
+
+
+async def read_session(database: DatabaseDep) -> AsyncIterator[AsyncSession]:
+    async with database.reader() as session:
+        yield session
+
+
+# The scope ends both before the response is sent: a commit that fails is still an answer, and no connection waits for
+# a slow client.
+SessionDep = Annotated[AsyncSession, Depends(unit_of_work, scope="function")]
+ReaderDep = Annotated[AsyncSession, Depends(read_session, scope="function")]

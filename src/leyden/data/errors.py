@@ -1,0 +1,51 @@
+"""What goes wrong with data.
+
+LeydenError
+├── ConflictError            409  conflict        a constraint refused the change; `fields` names the column
+├── InvalidValueError        422  invalid_value   the database has no room for a value
+├── MigrationError           500  migration       a migration could not be read, made or applied
+└── OverloadedError
+    ├── DatabaseDownError    503  database_down   the database does not answer
+    ├── DatabaseBusyError    503  database_busy   no free connection, a lock in the way, a deadlock: worth a retry
+    └── LockedError          503  locked          another process holds the lock
+"""
+
+from leyden.core import LeydenError, OverloadedError
+
+
+class ConflictError(LeydenError):
+    """The change conflicts with what is there already."""
+
+    status = 409
+    code = "conflict"
+
+
+class InvalidValueError(LeydenError):
+    """One of the values cannot be stored: it is too long, too large or holds a character that is not allowed."""
+
+    status = 422
+    code = "invalid_value"
+
+
+class MigrationError(LeydenError):
+    """The migrations could not be applied. Run `leyden db history` to see them."""
+
+    code = "migration"
+
+
+class DatabaseDownError(OverloadedError):
+    """The database does not answer. Try again in a moment."""
+
+    code = "database_down"
+
+
+class DatabaseBusyError(OverloadedError):
+    """The database is busy. Try again in a moment."""
+
+    code = "database_busy"
+
+
+class LockedError(OverloadedError):
+    """Another process holds the lock '{name}'. Try again when it has finished."""
+
+    code = "locked"

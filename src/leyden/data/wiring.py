@@ -1,0 +1,26 @@
+"""The only file of this battery that knows about apps."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from leyden.core import Battery, Clock, Resources
+from leyden.data.database import Database
+from leyden.data.settings import DataSettings
+from leyden.data.urls import backend_for
+
+
+def battery(settings: DataSettings) -> Battery:
+    """A relational database. Raises ConfigurationError when its URL cannot work or its driver is not installed."""
+    backend_for(settings)
+
+    @asynccontextmanager
+    async def lifespan(resources: Resources) -> AsyncIterator[Database]:
+        async with Database(settings, clock=resources[Clock]) as database:  # type: ignore[type-abstract]  # a protocol is a key here
+            yield database
+
+    return Battery(
+        name="data",
+        provides=Database,
+        lifespan=lifespan,
+        commands={"db": "leyden.data.commands:commands"},
+    )
