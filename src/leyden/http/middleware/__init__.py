@@ -1,0 +1,1 @@
+"""The layers of the stack in `leyden.http.wiring`, one a file."""

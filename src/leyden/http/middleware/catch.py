@@ -1,0 +1,54 @@
+"""The last resort: what escapes from inside is logged once and becomes a problem."""
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from leyden.core.errors import ConfigurationError, LeydenError
+from leyden.core.resources import installed
+from leyden.http.problems import Problems
+
+_ANSWERS = (HTTPException, LeydenError, RequestValidationError)
+
+
+class Catch:
+    """An error that is an answer, such as HTTPException raised in a middleware, ends here.
+
+    Any other goes on to the server when it has been answered, as ASGI asks. One that comes after the response has
+    started goes on too, so that the server breaks the connection: half an answer must not look like a whole one.
+    """
+
+    def __init__(self, app: ASGIApp, *, problems: Problems) -> None:
+        self.app = app
+        self.problems = problems
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._learn_then_start(scope, receive, send)
+            return
+        started = scope["type"] == "websocket"
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watch)
+        except Exception as error:
+            self.problems.report(scope, error, late=started)
+            if not started:
+                await self.problems.response(scope, error)(scope, receive, send)
+            if started or not isinstance(error, _ANSWERS):
+                raise
+
+    async def _learn_then_start(self, scope: Scope, receive: Receive, send: Send) -> None:
+        batteries = installed(scope["app"]).batteries
+        try:
+            self.problems.catalogues.learn(battery.locales for battery in batteries if battery.locales)
+        except ConfigurationError as error:
+            # Raised, it would look to the server like an app without a lifespan.
+            await receive()
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await self.app(scope, receive, send)

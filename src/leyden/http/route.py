@@ -1,0 +1,25 @@
+"""The template of the route that served a request: the one place that knows where FastAPI keeps it."""
+
+from typing import Any
+
+from starlette.types import Scope
+
+
+def route_template(scope: Scope) -> str:
+    """Such as `/api/items/{id}`; the mount's path where another application answered, empty where nothing matched.
+
+    To be asked after the call. FastAPI keeps the full path of an included route in a private place of the scope.
+    """
+    mounted = _mounted_at(scope)
+    route = scope.get("route")
+    context: Any = scope.get("fastapi", {}).get("effective_route_context")
+    if context is not None and (route is None or context.original_route is route):
+        outer = getattr(context, "starlette_route", None)
+        path = getattr(outer, "path_format", None) or context.path_format
+        return mounted if mounted and route is None else mounted + str(path)
+    return mounted + str(getattr(route, "path_format", ""))
+
+
+def _mounted_at(scope: Scope) -> str:
+    root = str(scope.get("root_path", ""))
+    return root.removeprefix(str(scope.get("app_root_path", root)))
