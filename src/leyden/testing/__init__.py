@@ -7,14 +7,16 @@ if TYPE_CHECKING:
     from leyden.testing.clock import FrozenClock
     from leyden.testing.in_process import client
     from leyden.testing.live_server import LiveServer
+    from leyden.testing.rollback import rolled_back
 
-__all__ = ["FrozenClock", "LiveServer", "client"]
+__all__ = ["FrozenClock", "LiveServer", "client", "rolled_back"]
 
 # Found at first use: pytest loads this package wherever Leyden is installed, with or without the `testing` extra.
 _HOMES = {
     "FrozenClock": "leyden.testing.clock",
     "LiveServer": "leyden.testing.live_server",
     "client": "leyden.testing.in_process",
+    "rolled_back": "leyden.testing.rollback",
 }
 
 

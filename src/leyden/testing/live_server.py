@@ -17,10 +17,7 @@ from typing import Any, Self
 
 import httpx2
 
-from leyden.testing.processes import alive, workers_of
-
-_STARTED = "Application startup complete."
-"""What uvicorn logs once for every worker that serves."""
+from leyden.testing.processes import accepts, alive, workers_of
 
 
 class ServerFailedError(AssertionError):
@@ -65,7 +62,6 @@ class LiveServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 -- closed in __exit__
         self._log_from = 0
-        self._starts = workers
 
     def __enter__(self) -> Self:
         try:
@@ -99,7 +95,6 @@ class LiveServer:
     def start(self) -> None:
         """Start and wait until every worker is ready. Raises ServerFailedError with the log when it is not."""
         self._log_from = os.fstat(self._output.fileno()).st_size
-        self._starts = self._workers
         self._process = subprocess.Popen(  # noqa: S603 -- our own command
             self.command(),
             cwd=self.folder,
@@ -154,7 +149,6 @@ class LiveServer:
         """End one worker with SIGKILL, the oldest unless told otherwise, and return its id once it is gone."""
         victim = self.workers()[0] if pid is None else pid
         os.kill(victim, signal.SIGKILL)
-        self._starts += 1  # its successor's
         self._wait_for(lambda: not alive(victim), f"kept the worker {victim}")
         return victim
 
@@ -166,7 +160,7 @@ class LiveServer:
 
     def wait_for_workers(self) -> list[int]:
         """Wait until as many workers live as were asked for, as after kill_worker, and return their ids."""
-        self._wait_for(lambda: len(self.workers()) == self._workers and self._is_ready(), "did not replace its worker")
+        self._wait_for(self._is_ready, "did not replace its worker")
         return self.workers()
 
     def _running(self) -> subprocess.Popen[bytes]:
@@ -175,7 +169,8 @@ class LiveServer:
         return self._process
 
     def _is_ready(self) -> bool:
-        if self._read(self._log_from).count(_STARTED) < self._starts:
+        serving = [pid for pid in self.workers() if accepts(pid, self.port)]
+        if len(serving) < self._workers:
             return False
         try:
             status = httpx2.get(self.url + self._ready, timeout=2).status_code
