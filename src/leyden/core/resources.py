@@ -27,8 +27,9 @@ DRAIN_GRACE = 5.0
 class Resources:
     """What the running batteries provide, by type: `resources[Cache]`."""
 
-    def __init__(self, live: Mapping[type, object]) -> None:
+    def __init__(self, live: Mapping[type, object], batteries: Sequence[Battery] = ()) -> None:
         self._live = dict(live)
+        self.batteries = tuple(batteries)
 
     def __getitem__(self, kind: type[T]) -> T:
         try:
@@ -111,7 +112,7 @@ async def running(
     replaced = dict(overrides or {})
     events = Events()
     owner = Supervisor(events)
-    resources = Resources({Clock: SystemClock(), Events: events, Supervisor: owner, **replaced})
+    resources = Resources({Clock: SystemClock(), Events: events, Supervisor: owner, **replaced}, batteries)
     async with AsyncExitStack() as stack:
         try:
             await _start(batteries, resources, replaced, stack)
