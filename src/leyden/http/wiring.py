@@ -36,11 +36,12 @@ _DRAIN_DELAY = 5.0
 
 def battery(settings: HttpSettings, *, development: bool = False) -> Battery:
     """Everything between the server and the endpoints: problems, limits, headers, health, documentation, stopping."""
-    problems = Problems(Catalogues(settings.language, settings.locales))
+    catalogues = Catalogues(settings.language, settings.locales)
+    problems = Problems(catalogues)
     return Battery(
         name="http",
         provides=Stopping,
-        lifespan=_lifespan(settings, development=development),
+        lifespan=_lifespan(settings, catalogues, development=development),
         routers=_routers(settings, development=development),
         middleware=_stack(settings, problems),
         exception_handlers=handlers(problems),
@@ -74,13 +75,14 @@ def _routers(settings: HttpSettings, *, development: bool) -> tuple[APIRouter, .
     return tuple(routers)
 
 
-def _lifespan(settings: HttpSettings, *, development: bool) -> Lifespan:
+def _lifespan(settings: HttpSettings, catalogues: Catalogues, *, development: bool) -> Lifespan:
     delay = settings.drain_delay
     if delay is None:
         delay = 0.0 if development else _DRAIN_DELAY
 
     @asynccontextmanager
-    async def lifespan(_resources: Resources) -> AsyncIterator[Stopping]:
+    async def lifespan(resources: Resources) -> AsyncIterator[Stopping]:
+        catalogues.learn(battery.locales for battery in resources.batteries if battery.locales is not None)
         stopping = Stopping()
         with chained(stopping, drain_delay=delay, grace=settings.grace):
             try:

@@ -4,8 +4,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from leyden.core.errors import ConfigurationError, LeydenError
-from leyden.core.resources import installed
+from leyden.core.errors import LeydenError
 from leyden.http.problems import Problems
 
 _ANSWERS = (HTTPException, LeydenError, RequestValidationError)
@@ -24,7 +23,7 @@ class Catch:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await self._learn_then_start(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         started = scope["type"] == "websocket"
 
@@ -41,14 +40,3 @@ class Catch:
                 await self.problems.response(scope, error)(scope, receive, send)
             if started or not isinstance(error, _ANSWERS):
                 raise
-
-    async def _learn_then_start(self, scope: Scope, receive: Receive, send: Send) -> None:
-        batteries = installed(scope["app"]).batteries
-        try:
-            self.problems.catalogues.learn(battery.locales for battery in batteries if battery.locales)
-        except ConfigurationError as error:
-            # Raised, it would look to the server like an app without a lifespan.
-            await receive()
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
-            return
-        await self.app(scope, receive, send)
