@@ -5,14 +5,17 @@ LeydenError
 │   ├── InvalidCredentialsError      401  invalid_credentials    login: unknown, inactive or wrong, never which
 │   ├── InvalidTokenError            401  invalid_token          the access token does not hold, never why
 │   └── InvalidRefreshTokenError     401  invalid_refresh_token  the refresh token does not hold, never why
-└── RefusedInputError                422  refused_input
-    ├── InvalidEmailError            422  invalid_email
-    └── WeakPasswordError            422  weak_password
+├── RefusedInputError                422  refused_input
+│   ├── InvalidEmailError            422  invalid_email
+│   └── WeakPasswordError            422  weak_password
+└── ConflictError (of leyden.data)   409  conflict
+    └── EmailTakenError              409  email_taken
 """
 
 from typing import ClassVar
 
 from leyden.core import FieldError, LeydenError
+from leyden.data import ConflictError
 
 
 class UnauthenticatedError(LeydenError):
@@ -70,3 +73,13 @@ class WeakPasswordError(RefusedInputError):
 
     code = "weak_password"
     field = "body.password"
+
+
+class EmailTakenError(ConflictError):
+    """There is an account with this e-mail address already. Sign in, or take another address."""
+
+    code = "email_taken"
+
+    def __init__(self, detail: str | None = None) -> None:
+        message = detail if detail is not None else type(self).message()
+        super().__init__(detail, fields=[FieldError("body.email", self.code, message)])

@@ -34,7 +34,7 @@ class AccessTokens:
         self._key_id = derive(secret, "access-token-key-id").hex()[:16]
         self._issuer = issuer
         self._audience = audience
-        self._ttl = ttl
+        self.ttl = ttl
 
     def issue(self, user_id: UUID, session_id: UUID, *, now: datetime) -> str:
         """A token that is valid from `now` for exactly its time to live, to the microsecond."""
@@ -46,7 +46,7 @@ class AccessTokens:
             "sid": str(session_id),
             "iat": now.timestamp(),
             "nbf": now.timestamp(),
-            "exp": (now + self._ttl).timestamp(),
+            "exp": (now + self.ttl).timestamp(),
             "jti": secrets.token_urlsafe(12),
         }
         return jwt.encode(header, claims, self._key, _ALGORITHMS)
