@@ -1,0 +1,160 @@
+"""Signing in tells nobody who has an account (promise 20) and never stalls or bloats the process (promise 24)."""
+
+import asyncio
+import time
+from collections import Counter
+from math import erfc, sqrt
+from pathlib import Path
+from statistics import median, quantiles
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import select, update
+
+from leyden.auth import User
+from leyden.auth.events import SignedIn, SignInFailed
+from leyden.core import Events, installed
+from leyden.data import Database
+from leyden.testing import client
+
+if TYPE_CHECKING:
+    from tests.integration.auth.conftest import MakeApp, MakeSite, Site
+
+MIB = 1024
+
+
+async def deactivate(database: Database, email: str) -> None:
+    async with database.session() as session:
+        await session.execute(update(User).where(User.email == email).values(is_active=False))
+
+
+async def test_unknown_wrong_inactive_and_impossible_logins_get_one_answer(site: "Site", database: Database) -> None:
+    await site.register()
+    await site.register(email="idle@example.com")
+    await deactivate(database, "idle@example.com")
+    answers = [
+        await site.login(password="wrong password"),
+        await site.login(password="x" * 1025),
+        await site.login(password="x" * 100_000),
+        await site.login(email="idle@example.com"),
+        await site.login(email="nobody@example.com"),
+        await site.login(email="not an address"),
+        await site.login(email="a\x00da@example.com"),
+        await site.login(email="a" * 100_000),
+        await site.login(email="Ada <ada@example.com>"),
+        await site.login(email="' OR 1=1 --"),
+    ]
+    assert {answer.status_code for answer in answers} == {401}
+    assert len({answer.text for answer in answers}) == 1
+    assert len({tuple(sorted(answer.headers.items())) for answer in answers}) == 1
+    assert answers[0].headers["www-authenticate"] == "Bearer"
+
+
+def mann_whitney(first: list[float], second: list[float]) -> float:
+    """The two-sided probability that samples so different come from one distribution (normal approximation)."""
+    ranks = {value: rank for rank, value in enumerate(sorted(first + second), 1)}
+    m, n = len(first), len(second)
+    u = sum(ranks[value] for value in first) - m * (m + 1) / 2
+    z = (u - m * n / 2) / sqrt(m * n * (m + n + 1) / 12)
+    return erfc(abs(z) / sqrt(2))
+
+
+def test_the_measure_of_these_tests_sees_a_difference_and_none_where_there_is_none() -> None:
+    even, odd = [float(number) for number in range(0, 200, 2)], [float(number) for number in range(1, 200, 2)]
+    assert mann_whitney(even, odd) > 0.5
+    assert mann_whitney(even, [value + 60 for value in odd]) < 0.001
+
+
+async def test_known_unknown_and_inactive_logins_take_the_same_time(
+    make_app: "MakeApp", site_of: "MakeSite", migrated: None, database: Database
+) -> None:
+    async with client(make_app(hash_memory=16 * MIB, hash_time=2, hash_concurrency=1)) as http:
+        site = site_of(http)
+        await site.register()
+        await site.register(email="idle@example.com")
+        await deactivate(database, "idle@example.com")
+        times: dict[str, list[float]] = {"ada@example.com": [], "bob@example.com": [], "idle@example.com": []}
+        for turn in range(63):
+            for email in sorted(times, key=lambda email: hash((turn, email))):
+                started = time.perf_counter()
+                await site.login(email=email, password="wrong password")
+                if turn >= 3:  # caches are warm
+                    times[email].append(time.perf_counter() - started)
+    known, *others = times.values()
+    for other in others:
+        # A machine that is busy with other things shifts single samples: unequal code would shift both measures.
+        alike = mann_whitney(known, other) > 0.01 or abs(median(known) - median(other)) < 0.002
+        assert alike, (median(known), median(other))
+
+
+async def test_a_login_renews_a_hash_that_was_made_with_other_parameters(
+    make_app: "MakeApp", site_of: "MakeSite", migrated: None, database: Database
+) -> None:
+    async def stored() -> str:
+        async with database.reader() as reader:
+            return (await reader.execute(select(User.password_hash))).scalar_one()
+
+    async with client(make_app(hash_memory=64)) as http:
+        await site_of(http).register()
+    assert "m=64," in await stored()
+    async with client(make_app(hash_memory=128)) as http:
+        assert (await site_of(http).login(password="wrong password")).status_code == 401
+        assert "m=64," in await stored()
+        assert (await site_of(http).login()).status_code == 200
+        renewed = await stored()
+        assert "m=128," in renewed
+        assert (await site_of(http).login()).status_code == 200
+        assert await stored() == renewed
+
+
+async def test_logins_are_told_to_whoever_listens(make_app: "MakeApp", site_of: "MakeSite", migrated: None) -> None:
+    app, heard = make_app(), list[object]()
+    async with client(app) as http:
+        resources = installed(app).resources
+        assert resources is not None
+        resources[Events].listen(SignedIn, heard.append)
+        resources[Events].listen(SignInFailed, heard.append)
+        site = site_of(http)
+        user_id = (await site.register()).json()["id"]
+        await site.login(password="wrong password")
+        await site.login(email="nobody@example.com")
+        await site.login()
+    wrong, nobody, good = heard
+    assert isinstance(wrong, SignInFailed)
+    assert nobody == SignInFailed(None)
+    assert isinstance(good, SignedIn)
+    assert str(wrong.user_id) == str(good.user_id) == user_id
+
+
+def resident() -> int:
+    """KiB of memory this process holds."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_200_logins_at_once_hold_memory_for_two_and_leave_the_loop_free(
+    make_app: "MakeApp", site_of: "MakeSite", migrated: None
+) -> None:
+    late, peak = list[float](), 0
+
+    async def watch() -> None:
+        nonlocal peak
+        while True:
+            due = time.perf_counter() + 0.01
+            await asyncio.sleep(0.01)
+            late.append(time.perf_counter() - due)
+            peak = max(peak, resident())
+
+    app = make_app(hash_memory=64 * MIB, hash_time=3, hash_lanes=4, hash_concurrency=2, hash_waiting=20)
+    async with client(app) as http:
+        site = site_of(http)
+        await site.register()
+        before, watcher = resident(), asyncio.create_task(watch())
+        answers = await asyncio.gather(*(site.login(password="wrong password") for _ in range(200)))
+        watcher.cancel()
+    outcomes = Counter(answer.status_code for answer in answers)
+    assert outcomes.keys() == {401, 503}
+    assert 22 <= outcomes[401] <= 60  # places come free while the last ones still arrive
+    assert all(answer.headers["retry-after"] for answer in answers if answer.status_code == 503)
+    assert peak - before < 2 * 64 * MIB + 48 * MIB
+    assert quantiles(late, n=20)[-1] < 0.1

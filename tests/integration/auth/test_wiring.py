@@ -1,0 +1,130 @@
+"""The battery in an app: prefix, parts left out, keys from a file, sockets, the description of the API."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio.to_thread
+import pytest
+from fastapi import FastAPI, WebSocket
+from starlette.testclient import TestClient, WebSocketDenialResponse
+
+from leyden import create_app
+from leyden.auth import AuthSettings, CurrentUser
+from leyden.auth import battery as accounts
+from leyden.core import BatteryOrderError, ConfigurationError, Resources, Stage, identity_of, run_checks
+from leyden.testing import client
+
+if TYPE_CHECKING:
+    from tests.integration.auth.conftest import MakeApp, MakeSite
+
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+def test_without_a_secret_or_a_place_for_one_the_app_is_refused_with_both_ways_out() -> None:
+    with pytest.raises(ConfigurationError, match=r"auth\.secret_file to a path.*APP_AUTH__SECRET"):
+        accounts(AuthSettings())
+
+
+def test_without_the_data_battery_the_app_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BatteryOrderError, match="needs 'data'"):
+        create_app([accounts(AuthSettings(secret_file=tmp_path / "key"))])
+
+
+def test_making_an_app_writes_nothing(tmp_path: Path) -> None:
+    accounts(AuthSettings(secret_file=tmp_path / "var" / "key"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@on_sqlite
+async def test_tokens_outlive_a_restart_when_the_key_is_a_file(
+    make_app: "MakeApp", site_of: "MakeSite", migrated: None, tmp_path: Path
+) -> None:
+    options = {"secret": None, "secret_file": tmp_path / "var" / "secret.key"}
+    async with client(make_app(**options)) as http:
+        tokens = await site_of(http).signed_in()
+    async with client(make_app(**options)) as http:
+        assert (await site_of(http).get("/mine", tokens)).status_code == 200
+    async with client(make_app(secret=None, secret_file=tmp_path / "other.key")) as http:
+        assert (await site_of(http).get("/mine", tokens)).status_code == 401
+
+
+@on_sqlite
+async def test_the_routes_move_with_the_prefix_and_those_left_out_are_gone(
+    make_app: "MakeApp", site_of: "MakeSite", migrated: None
+) -> None:
+    async with client(make_app(prefix="/accounts", leave_out={"register"})) as http:
+        assert (await http.post("/accounts/login", data={"username": "a", "password": "b"})).status_code == 401
+        assert (await http.post("/accounts/register", json={})).status_code == 404
+        assert (await http.post("/api/auth/login")).status_code == 404
+
+
+@on_sqlite
+async def test_a_socket_knows_its_caller_and_refuses_others_before_it_opens(
+    make_app: "MakeApp", migrated: None
+) -> None:
+    app = make_app()
+
+    @app.websocket("/socket")
+    async def socket(websocket: WebSocket, user: CurrentUser) -> None:
+        await websocket.accept()
+        await websocket.send_json({"email": user.email, "known": identity_of(websocket) is not None})
+        await websocket.close()
+
+    await anyio.to_thread.run_sync(visit_socket, app)
+
+
+def visit_socket(app: FastAPI) -> None:
+    ada = {"email": "ada@example.com", "password": "analytical engine"}
+    with TestClient(app) as visitor:
+        visitor.post("/api/auth/register", json=ada)
+        form = {"username": ada["email"], "password": ada["password"]}
+        token = visitor.post("/api/auth/login", data=form).json()["access_token"]
+        with visitor.websocket_connect("/socket", headers={"Authorization": f"Bearer {token}"}) as opened:
+            assert opened.receive_json() == {"email": "ada@example.com", "known": True}
+        for headers in ({}, {"Authorization": "Bearer expired"}):
+            with (
+                pytest.raises(WebSocketDenialResponse) as refused,
+                visitor.websocket_connect("/socket", headers=headers),
+            ):
+                raise AssertionError("it opened")
+            assert refused.value.status_code == 401
+
+
+def schemas(app: FastAPI) -> dict[str, Any]:
+    return dict(app.openapi()["components"]["schemas"])
+
+
+@on_sqlite
+def test_no_schema_that_goes_out_has_a_field_for_a_secret(make_app: "MakeApp") -> None:
+    described = schemas(make_app())
+    assert described["UserRead"]["properties"].keys() == {
+        "id", "email", "name", "is_active", "is_superuser", "created_at"
+    }  # fmt: skip
+    assert not any(word in json.dumps(described["UserRead"]) for word in ("hash", "secret", "password", "token"))
+
+
+@on_sqlite
+def test_the_description_says_how_to_sign_in(make_app: "MakeApp") -> None:
+    document = make_app().openapi()
+    flows = document["components"]["securitySchemes"]["Account"]["flows"]
+    assert flows["password"]["tokenUrl"] == "/api/auth/login"
+    assert document["paths"]["/api/auth/me"]["get"]["security"] == [{"Account": []}]
+    assert "security" not in document["paths"]["/api/auth/login"]["post"]
+    assert document["paths"]["/api/auth/register"]["post"]["responses"].keys() >= {"201", "409", "422"}
+
+
+async def ids(settings: AuthSettings, stage: Stage) -> list[str]:
+    return [found.id for found in await run_checks(accounts(settings).checks, Resources({}), stage)]
+
+
+async def test_a_deployment_is_warned_of_a_key_on_one_host_an_open_file_and_cheap_hashes(tmp_path: Path) -> None:
+    key = tmp_path / "secret.key"
+    key.write_text("x")
+    key.chmod(0o644)
+    cheap = AuthSettings(secret_file=key, hash_memory=1024, hash_time=1)
+    assert await ids(cheap, Stage.DEPLOY) == ["auth.W001", "auth.W002", "auth.E001"]
+    assert await ids(cheap, Stage.START) == ["auth.W001"]
+    key.chmod(0o600)
+    assert await ids(cheap, Stage.START) == []
+    assert await ids(AuthSettings(secret="Zx8-kq3V_bT7wLr2mN5pYd9sHf4gJc6a"), Stage.DEPLOY) == []
