@@ -16,7 +16,7 @@ from leyden.data.base import CLOCK_OPTION
 from leyden.data.errors import DatabaseDownError, LockedError
 from leyden.data.settings import DataSettings
 from leyden.data.translation import translated
-from leyden.data.urls import backend_for, parse, shown
+from leyden.data.urls import backend_for, in_memory, parse, shown
 
 _POLL = 0.05
 
@@ -43,6 +43,11 @@ class Database:
     def dialect(self) -> str:
         """`sqlite`, `postgresql` or `mysql`."""
         return self.backend.dialect
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether it begins empty with the app and is gone when the app stops."""
+        return in_memory(parse(self.settings))
 
     @property
     def address(self) -> str:

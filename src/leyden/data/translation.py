@@ -76,10 +76,12 @@ def conflict(violation: Violation, statement: str | None = None, metadata: MetaD
 
 
 def _columns(violation: Violation, statement: str | None, metadata: MetaData) -> list[str]:
+    if statement and statement.lstrip().upper().startswith("DELETE"):
+        return []  # the row is still in use: no field of the input is at fault
     found = _TABLE_OF.match(statement or "")
     name = violation.table or (found[1] if found else None)
     tables = [table for table in metadata.tables.values() if name in (None, table.name)]
-    columns = violation.columns or _named(violation, tables) or _only_foreign_key(violation, tables)
+    columns = violation.columns or _named(violation, tables) or (_only_foreign_key(violation, tables) if name else ())
     return [_field(column, tables) for column in columns]
 
 

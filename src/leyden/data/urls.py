@@ -82,6 +82,10 @@ def shown(url: URL) -> str:
     return url.set(query={}).render_as_string(hide_password=True)
 
 
+def in_memory(url: URL) -> bool:
+    return url.drivername.startswith("sqlite") and url.database in (None, "", ":memory:")
+
+
 def _refuse(url: URL) -> NoReturn:
     database, _, driver = url.drivername.partition("+")
     if driver and database in KINDS:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from leyden.core import Battery, Clock, Resources
+from leyden.data.checks import CHECKS
 from leyden.data.database import Database
 from leyden.data.settings import DataSettings
 from leyden.data.urls import backend_for
@@ -22,5 +23,6 @@ def battery(settings: DataSettings) -> Battery:
         name="data",
         provides=Database,
         lifespan=lifespan,
+        checks=CHECKS,
         commands={"db": "leyden.data.commands:commands"},
     )

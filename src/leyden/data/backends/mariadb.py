@@ -108,8 +108,7 @@ class MariaDB:
         if kind is None:
             return None
         if found := _FOREIGN.search(message):
-            # 1451: the row that was to go is still in use; the column is that of another table, not of the input.
-            return Violation(kind) if code == 1451 else Violation(kind, found[2], found[1])  # noqa: PLR2004
+            return Violation(kind, constraint=found[2], table=found[1])
         if found := _KEY.search(message):
             return Violation(kind, constraint=found[1])
         if found := _COLUMN.search(message):

@@ -105,10 +105,10 @@ class PostgreSQL:
         if kind is None:
             return None
         told = _told(error)
-        detail, column = told["detail"] or "", told["column"]
-        if "still referenced" in detail:
-            return Violation(kind)  # the row that was to go is in use; the column named is not one of the input
-        return Violation(kind, told["constraint"], told["table"], (column,) if column else _listed(detail))
+        column = told["column"]
+        # In the detail of a foreign key of a row to go, the columns are those of that row; the table is the other one.
+        listed = _listed(told["detail"] or "") if kind is not Broken.FOREIGN_KEY else ()
+        return Violation(kind, told["constraint"], told["table"], (column,) if column else listed)
 
     def trouble(self, error: DBAPIError) -> Trouble | None:
         state = _state(error)

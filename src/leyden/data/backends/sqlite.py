@@ -56,9 +56,8 @@ class SQLite:
     @cached_property
     def path(self) -> Path:
         """The file. A database in memory is a file that goes with us: only so do several connections see it."""
-        name = self._url.database
-        if not in_memory(self._url):
-            return Path(str(name).removeprefix("file:"))
+        if self._url.database and self._url.database != ":memory:":
+            return Path(self._url.database)
         self._folder = TemporaryDirectory(prefix="leyden-", ignore_cleanup_errors=True)
         return Path(self._folder.name) / "memory.db"
 
@@ -129,10 +128,6 @@ class SQLite:
     def close(self) -> None:
         if self._folder is not None:
             self._folder.cleanup()
-
-
-def in_memory(url: URL) -> bool:
-    return url.database in (None, "", ":memory:")
 
 
 def _begin(statement: str) -> Callable[[Connection], None]:

@@ -1,0 +1,90 @@
+"""What is wrong with the data of an app.
+
+data.E001  start   the database is behind the code        data.W001  start   it is ahead of it
+data.E002  start   the history has several ends            data.W002  deploy  SQLite: right for one host
+data.E003  start   a migration cannot be read              data.W003  deploy  the power may take the last commits
+data.E004  ready   the database does not answer
+data.E005  deploy  the database is gone when the app stops
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from leyden.core import Check, Finding, LeydenError, Resources, Stage
+from leyden.data.database import Database
+from leyden.data.errors import DatabaseBusyError, MigrationError
+from leyden.data.history import History, Revision, applied_revisions, forked
+from leyden.data.translation import translated
+
+READY_DEADLINE = 1.0
+"""Seconds; a probe that waits longer is given up by those who ask."""
+
+
+async def migrated(resources: Resources) -> AsyncIterator[Finding]:
+    """The database is where the code expects it to be."""
+    database = resources[Database]
+    if database.in_memory:  # nobody could have migrated it before us
+        return
+    try:
+        history = History(database.settings.migrations)
+    except MigrationError as error:
+        yield Finding("data.E003", str(error))
+        return
+    if len(history.heads) > 1:
+        yield Finding("data.E002", forked(history.heads))
+        return
+    async with database.readers.connect() as connection:
+        current = await applied_revisions(connection)
+    if strange := [name for name in current if name not in history]:
+        yield Finding("data.W001", f"The database is at the revision '{strange[0]}', which this code does not know.")
+    elif pending := history.pending(current):
+        yield Finding("data.E001", f"The database is behind the code: {_named(pending)}.", "Run `leyden db upgrade`.")
+
+
+def _named(pending: list[Revision]) -> str:
+    names = ", ".join(revision.id for revision in pending[:3])
+    more = f" and {len(pending) - 3} more" if len(pending) > 3 else ""  # noqa: PLR2004 -- as above
+    return f"it lacks {names}{more}"
+
+
+async def answers(resources: Resources) -> AsyncIterator[Finding]:
+    """The database answers; one that has no connection to spare does, so a busy host stays in the game."""
+    database = resources[Database]
+    try:
+        async with asyncio.timeout(READY_DEADLINE):
+            with translated(database.backend):
+                await database.ping()
+    except DatabaseBusyError:
+        return
+    except (TimeoutError, LeydenError, SQLAlchemyError):
+        yield Finding("data.E004", "The database does not answer.")
+
+
+def deployable(resources: Resources) -> Iterator[Finding]:
+    """What works on one machine and surprises on several."""
+    database = resources[Database]
+    if database.dialect != "sqlite":
+        return
+    if database.in_memory:
+        yield Finding(
+            "data.E005", "The data is in memory and gone when the app stops.", "Set data.url to a file or a server."
+        )
+        return
+    yield Finding(
+        "data.W002",
+        "The data is in a SQLite file: right for one host, however many workers, and wrong for several.",
+        "With more than one host, set data.url to a PostgreSQL or MariaDB server.",
+    )
+    if database.settings.synchronous != "FULL":
+        yield Finding(
+            "data.W003", "With synchronous=NORMAL a power failure may take commits that were answered already."
+        )
+
+
+CHECKS = (
+    Check(migrated, (Stage.START,)),
+    Check(answers, (Stage.READY,)),
+    Check(deployable, (Stage.DEPLOY,)),
+)

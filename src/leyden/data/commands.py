@@ -1,0 +1,131 @@
+"""`leyden db`: see, make, apply and take back migrations."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from leyden.core import ConfigurationError, running
+from leyden.core.project import Project
+from leyden.data.database import Database
+from leyden.data.history import forked
+from leyden.data.migrations import Migrations
+
+commands = typer.Typer(help="Migrations of the database.", no_args_is_help=True, add_completion=False)
+console = Console(highlight=False, soft_wrap=True)
+
+
+@asynccontextmanager
+async def migrations_of(project: Project) -> AsyncIterator[Migrations]:
+    """The app's migrations, with its database connected and nothing else started."""
+    batteries = [battery for battery in project.batteries if battery.provides is Database]
+    if not batteries:
+        raise ConfigurationError("This app has no database. Add data.battery(settings.data) to the list in app.py.")
+    async with running(batteries, check=False) as resources:
+        database = resources[Database]
+        yield Migrations(database, project.batteries, folder=project.root / database.settings.migrations)
+
+
+@commands.command()
+async def make(
+    ctx: typer.Context,
+    message: Annotated[
+        str | None, typer.Option("-m", "--message", help="What it does; the file is named after it.")
+    ] = None,
+    *,
+    empty: Annotated[bool, typer.Option("--empty", help="Write one to fill in by hand.")] = False,
+) -> None:
+    """Write the migrations that are missing: the batteries', then one for the changes of your models."""
+    async with migrations_of(ctx.obj) as migrations:
+        written = await migrations.make(message, empty=empty)
+    if not written:
+        console.print("Nothing to make: the models and the database agree.")
+        return
+    for path in written:
+        console.print(f"[green]wrote[/] {escape(str(path))}")
+    console.print("Read what was written, then run [bold]leyden db upgrade[/].")
+
+
+@commands.command()
+async def upgrade(
+    ctx: typer.Context,
+    revision: Annotated[str, typer.Argument(help="Up to this revision; +1 is the next one.")] = "head",
+) -> None:
+    """Apply the migrations that the database lacks."""
+    async with migrations_of(ctx.obj) as migrations:
+        done = await migrations.upgrade(revision)
+    for applied in done:
+        console.print(f"[green]applied[/] {escape(str(applied))}")
+    if not done:
+        console.print("Nothing to apply: the database is up to date.")
+
+
+@commands.command()
+async def downgrade(
+    ctx: typer.Context,
+    revision: Annotated[str, typer.Argument(help="Back to this revision; base is before the first.")] = "-1",
+) -> None:
+    """Take the last migration back, or all that came after a revision."""
+    async with migrations_of(ctx.obj) as migrations:
+        done = await migrations.downgrade(revision)
+    for undone in done:
+        console.print(f"[yellow]took back[/] {escape(str(undone))}")
+    if not done:
+        console.print("Nothing to take back.")
+
+
+@commands.command()
+async def history(ctx: typer.Context) -> None:
+    """List the migrations, oldest first, and which the database has."""
+    async with migrations_of(ctx.obj) as migrations:
+        line, pending = migrations.history.line(), await migrations.pending()
+    if not line:
+        console.print("There are no migrations yet. Run [bold]leyden db make[/].")
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("applied", "revision", "what it does"):
+        table.add_column(heading, overflow="fold")
+    for revision in line:
+        table.add_row("no" if revision in pending else "yes", escape(revision.id), escape(revision.title))
+    console.print(table)
+
+
+@commands.command()
+async def heads(ctx: typer.Context) -> None:
+    """Show the ends of the history; ends with 1 when there is more than one."""
+    async with migrations_of(ctx.obj) as migrations:
+        found, revisions = migrations.history.heads, migrations.history.revisions
+    for name in found:
+        console.print(escape(str(revisions[name])))
+    if not found:
+        console.print("There are no migrations yet. Run [bold]leyden db make[/].")
+    if len(found) > 1:
+        console.print(escape(forked(found)))
+        raise typer.Exit(1)
+
+
+@commands.command()
+async def current(ctx: typer.Context) -> None:
+    """Show where the database is."""
+    async with migrations_of(ctx.obj) as migrations:
+        names, revisions = await migrations.current(), migrations.history.revisions
+    for name in names:
+        console.print(escape(str(revisions[name])) if name in revisions else f"{escape(name)} (not in this history)")
+    if not names:
+        console.print("No migration was ever applied to this database.")
+
+
+@commands.command()
+async def check(ctx: typer.Context) -> None:
+    """End with 1 unless history, database and models agree; for continuous integration."""
+    async with migrations_of(ctx.obj) as migrations:
+        problems = await migrations.problems()
+    for problem in problems:
+        console.print(escape(problem))
+    if problems:
+        raise typer.Exit(1)
+    console.print("The models, the migrations and the database agree.")
