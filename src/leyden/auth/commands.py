@@ -1,5 +1,6 @@
 """`leyden user`: accounts from the command line."""
 
+import asyncio
 import sys
 from typing import Annotated
 
@@ -12,32 +13,31 @@ from leyden.core import ConfigurationError
 from leyden.core.project import Project
 from leyden.data import Database
 
-commands = typer.Typer(help="Accounts.", no_args_is_help=True)
-
-
-@commands.callback()
-def _group() -> None:
-    """Accounts."""
+commands = typer.Typer(help="Accounts.")
 
 
 @commands.command()
-async def create(
+def create(
     context: typer.Context,
     email: Annotated[str, typer.Argument(help="Asked for if left out.")] = "",
     *,
     name: Annotated[str, typer.Option(help="What others see.")] = "",
     superuser: Annotated[bool, typer.Option("--superuser", help="May do everything.")] = False,
 ) -> None:
-    """Make an account. The password is asked for, or read from the first line of standard input if that is no terminal."""
-    project: Project = context.obj
+    """Make an account. Asks for the password; without a terminal it is the first line of standard input."""
     address = clean_email(email or _ask_email())
     password = _ask_password() if sys.stdin.isatty() else _read_password()
-    refuse_weak(password, email=address)  # before anything is started
+    refuse_weak(password, email=address)
+    # Only now a coroutine: inside one, the first Ctrl-C at a prompt would be swallowed.
+    made = asyncio.run(_create(context.obj, address, password, name=name, superuser=superuser))
+    typer.echo(f"Made the {'superuser' if superuser else 'account'} {made}.")
+
+
+async def _create(project: Project, email: str, password: str, *, name: str, superuser: bool) -> str:
     async with project.running() as resources, resources[Database].session() as session:
-        user = await resources[Accounts].register(
-            session, email=address, password=password, name=name, superuser=superuser
-        )
-    typer.echo(f"Made the {'superuser' if superuser else 'account'} {user.email}.")
+        accounts = resources[Accounts]
+        user = await accounts.register(session, email=email, password=password, name=name, superuser=superuser)
+    return user.email
 
 
 def _ask_email() -> str:
