@@ -1,10 +1,11 @@
 """The factory: it loops over batteries and knows none of them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 from fastapi import FastAPI
 from fastapi.exception_handlers import http_exception_handler, request_validation_exception_handler
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -29,20 +30,33 @@ def create_app(batteries: Sequence[Battery], **fastapi: Any) -> FastAPI:
 def install(app: FastAPI, batteries: Sequence[Battery]) -> None:
     """Add batteries to an existing FastAPI application, once, before it starts.
 
-    Their middleware goes outside the app's own, first is outermost; what the app handles itself stays its own.
+    Their middleware goes outside the app's own, also outside what it adds later, first is outermost; what the app
+    handles itself stays its own.
     Raises BatteryOrderError when the list cannot start and ConfigurationError when the app has started.
     """
     check_order(batteries)
     if app.middleware_stack is not None:
         raise ConfigurationError("The app has started already. Call leyden.install before it serves a request.")
     known = remember(app, batteries)
-    app.user_middleware[:0] = [middleware for battery in batteries for middleware in battery.middleware]
+    layers = [middleware for battery in batteries for middleware in battery.middleware]
+    app.user_middleware = _BatteriesOutside(layers, app.user_middleware)
     for battery in batteries:
         _add_handlers(app, battery.exception_handlers)
         for router in battery.routers:
             app.include_router(router)
     app.exception_handlers.setdefault(LeydenError, _answer_plainly)
     app.router.lifespan_context = lifespan_with(app.router.lifespan_context, known)
+
+
+class _BatteriesOutside(list[Middleware]):
+    """An app's middleware, in which `app.add_middleware` puts its own inside the batteries', not outermost."""
+
+    def __init__(self, batteries: Sequence[Middleware], own: Sequence[Middleware]) -> None:
+        super().__init__([*batteries, *own])
+        self._outside = len(batteries)
+
+    def insert(self, index: SupportsIndex, layer: Middleware) -> None:
+        super().insert(max(int(index), self._outside), layer)
 
 
 def _add_handlers(app: FastAPI, handlers: Handlers) -> None:
