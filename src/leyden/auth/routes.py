@@ -19,7 +19,7 @@ async def register(registration: Registration, accounts: AccountsDep, session: S
     user = await accounts.register(
         session,
         email=registration.email,
-        password=registration.password.get_secret_value(),
+        password=registration.password,
         name=registration.name,
     )
     return UserRead.model_validate(user)

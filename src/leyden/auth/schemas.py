@@ -10,7 +10,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    SecretStr,
     StringConstraints,
     WithJsonSchema,
 )
@@ -33,7 +32,15 @@ Email = Annotated[
     AfterValidator(_checked),
     WithJsonSchema({"type": "string", "format": "email", "maxLength": emails.MAX_LENGTH}),
 ]
-NewPassword = Annotated[SecretStr, Field(min_length=passwords.MIN_LENGTH, max_length=passwords.MAX_LENGTH)]
+NewPassword = Annotated[
+    str,
+    Field(
+        min_length=passwords.MIN_LENGTH,
+        max_length=passwords.MAX_LENGTH,
+        repr=False,
+        json_schema_extra={"format": "password", "writeOnly": True},
+    ),
+]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
@@ -54,7 +61,7 @@ class UserChanges(_Input):
 
 
 class RefreshRequest(_Input):
-    refresh_token: Annotated[str, Field(min_length=1, max_length=512)]
+    refresh_token: Annotated[str, Field(min_length=1, max_length=512, repr=False)]
 
 
 class UserRead(BaseModel):
@@ -71,7 +78,7 @@ class UserRead(BaseModel):
 class TokenPair(BaseModel):
     """`expires_in` is the access token's remaining life in seconds; each refresh token works once."""
 
-    access_token: str
-    refresh_token: str
+    access_token: Annotated[str, Field(repr=False)]
+    refresh_token: Annotated[str, Field(repr=False)]
     token_type: str = "bearer"  # noqa: S105 -- RFC 6750's name of the scheme
     expires_in: int

@@ -1,6 +1,7 @@
 """The battery in an app: prefix, parts left out, keys from a file, sockets, the description of the API."""
 
 import json
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,13 @@ from fastapi import FastAPI, WebSocket
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
 from leyden import create_app
-from leyden.auth import AuthSettings, CurrentUser
+from leyden.auth import AuthSettings, CurrentUser, errors
 from leyden.auth import battery as accounts
-from leyden.core import BatteryOrderError, ConfigurationError, Resources, Stage, identity_of, run_checks
+from leyden.core import BatteryOrderError, ConfigurationError, LeydenError, Resources, Stage, identity_of, run_checks
+from leyden.data import ConflictError, DataSettings
+from leyden.data import battery as data
+from leyden.http import HttpSettings
+from leyden.http import battery as http_edge
 from leyden.testing import client
 
 if TYPE_CHECKING:
@@ -128,3 +133,34 @@ async def test_a_deployment_is_warned_of_a_key_on_one_host_an_open_file_and_chea
     key.chmod(0o600)
     assert await ids(cheap, Stage.START) == []
     assert await ids(AuthSettings(secret="Zx8-kq3V_bT7wLr2mN5pYd9sHf4gJc6a"), Stage.DEPLOY) == []
+
+
+@on_sqlite
+async def test_with_the_http_battery_refusals_are_problems_in_two_languages_that_never_repeat_a_password(
+    database_url: str, migrated: None, tmp_path: Path
+) -> None:
+    app = create_app(
+        [
+            http_edge(HttpSettings()),
+            data(DataSettings(url=database_url, migrations=tmp_path / "migrations")),
+            accounts(AuthSettings(secret_file=tmp_path / "secret.key")),
+        ]
+    )
+    async with client(app) as http:
+        short = await http.post("/api/auth/register", json={"email": "ada", "password": "hunter2"})
+        partial = await http.post("/api/auth/register", json={"password": "hunter2hunter2"})
+        wrong = await http.post("/api/auth/login", data={"username": "ada@example.com", "password": "hunter2"})
+        chinese = await http.get("/api/auth/me", headers={"Accept-Language": "zh"})
+    assert [answer.status_code for answer in (short, partial, wrong, chinese)] == [422, 422, 401, 401]
+    for answer in (short, partial, wrong, chinese):
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert "hunter2" not in answer.text
+    assert {error["field"] for error in short.json()["errors"]} == {"body.email", "body.password"}
+    assert (wrong.json()["code"], wrong.headers["www-authenticate"]) == ("invalid_credentials", "Bearer")
+    assert "请先登录" in chinese.json()["detail"]
+
+
+def test_every_code_has_a_sentence_in_chinese() -> None:
+    codes = {kind.code for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, LeydenError)}
+    ours = codes - {LeydenError.code, ConflictError.code}
+    assert tomllib.loads((Path(errors.__file__).parent / "locales" / "zh.toml").read_text("utf-8")).keys() == ours
