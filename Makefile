@@ -1,0 +1,34 @@
+# `make run` and `make test` are all a newcomer needs; each target makes what it stands on.
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+NAME ?=
+
+.PHONY: help run test check bench
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make run               serve the example on http://127.0.0.1:8000 (PORT=8080 make run for another port)"
+	@echo "make test              run every test; parts that need a service run where it answers"
+	@echo "make check             lint, formatting and types"
+	@echo "make bench NAME=startup   one benchmark; the names are the files in benchmarks/"
+
+run: $(INSTALLED)
+	@scripts/run
+
+test: $(INSTALLED)
+	$(BIN)/pytest
+	cd examples/tube && ../../$(BIN)/pytest
+
+check: $(INSTALLED)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: $(INSTALLED)
+	@test -f "benchmarks/$(NAME).py" || { echo "Which one? make bench NAME=..., one of:" $$(ls benchmarks | sed -n 's/\.py$$//p'); exit 2; }
+	$(BIN)/python benchmarks/$(NAME).py
+
+$(INSTALLED): pyproject.toml constraints.txt scripts/install scripts/find-python
+	@scripts/install $(VENV)
