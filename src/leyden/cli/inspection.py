@@ -1,0 +1,147 @@
+"""`leyden inspect`: the whole app on one screen."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+import typer
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+from rich.console import Console
+from rich.table import Table
+
+from leyden.cli.lookup import project_here
+from leyden.core.battery import Battery
+from leyden.core.project import Project
+
+commands = typer.Typer(add_completion=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    path: str
+    methods: list[str]
+    name: str
+    battery: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What there is to show of an app: values that JSON knows."""
+
+    entrypoint: str
+    batteries: list[dict[str, Any]]
+    resources: list[str]
+    middleware: list[str]
+    routes: list[Route]
+
+
+@commands.command()
+def inspect(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
+) -> None:
+    """Show the batteries and what each adds, the resources, the middleware and the routes."""
+    picture = picture_of(project_here())
+    if as_json:
+        typer.echo(json.dumps(asdict(picture), indent=2))
+    else:
+        _draw(picture, Console())
+
+
+def picture_of(project: Project) -> Picture:
+    batteries = project.batteries
+    return Picture(
+        entrypoint=project.entrypoint,
+        batteries=[_battery(battery) for battery in batteries],
+        resources=[_dotted(battery.provides) for battery in batteries if battery.provides],
+        middleware=[_dotted(middleware.cls) for middleware in project.app.user_middleware],
+        routes=_routes(project.app, batteries),
+    )
+
+
+def _battery(battery: Battery) -> dict[str, Any]:
+    return {
+        "name": battery.name,
+        "requires": list(battery.requires),
+        "provides": _dotted(battery.provides) if battery.provides else None,
+        "routes": sum(1 for router in battery.routers for _ in iter_route_contexts(router.routes)),
+        "middleware": [_dotted(middleware.cls) for middleware in battery.middleware],
+        "exception_handlers": [kind if isinstance(kind, int) else _dotted(kind) for kind in battery.exception_handlers],
+        "checks": len(battery.checks),
+        "commands": list(battery.commands),
+        "models": [_dotted(model) for model in battery.models],
+        "migrations": battery.migrations,
+    }
+
+
+def _routes(app: FastAPI, batteries: tuple[Battery, ...]) -> list[Route]:
+    owners = {
+        id(context.endpoint): battery.name
+        for battery in batteries
+        for router in battery.routers
+        for context in iter_route_contexts(router.routes)
+    }
+    return [
+        Route(
+            path=str(context.path),
+            methods=sorted(context.methods or ()) or [_kind(context)],
+            name=str(context.name),
+            battery=owners.get(id(context.endpoint)),
+        )
+        for context in iter_route_contexts(app.routes)
+    ]
+
+
+def _kind(context: Any) -> str:
+    return "WEBSOCKET" if "WebSocket" in type(context.original_route).__name__ else "ANY"
+
+
+def _dotted(kind: Any) -> str:
+    return f"{getattr(kind, '__module__', '?')}.{getattr(kind, '__qualname__', kind)}"
+
+
+def _draw(picture: Picture, console: Console) -> None:
+    console.print(f"{picture.entrypoint}\n")
+    for title, table in (
+        ("Batteries, in the order of starting", _batteries_table(picture)),
+        ("Middleware, outermost first", _middleware_table(picture)),
+        ("Routes", _routes_table(picture)),
+    ):
+        console.print(f"[bold]{title}[/bold]", table, "", sep="\n")
+
+
+def _batteries_table(picture: Picture) -> Table:
+    table = _table("name", "needs", "provides", "adds")
+    for battery in picture.batteries:
+        table.add_row(battery["name"], ", ".join(battery["requires"]), battery["provides"] or "", _additions(battery))
+    return table
+
+
+def _additions(battery: dict[str, Any]) -> str:
+    counted = ("routes", "middleware", "exception_handlers", "checks", "models")
+    sizes = {what: battery[what] if isinstance(battery[what], int) else len(battery[what]) for what in counted}
+    parts = [f"{size} {what.replace('_', ' ')}" for what, size in sizes.items() if size]
+    parts += [f"leyden {name}" for name in battery["commands"]]
+    return ", ".join(parts + (["migrations"] if battery["migrations"] else []))
+
+
+def _middleware_table(picture: Picture) -> Table:
+    table = _table("", "class")
+    for place, name in enumerate(picture.middleware, start=1):
+        table.add_row(str(place), name)
+    return table
+
+
+def _routes_table(picture: Picture) -> Table:
+    table = _table("methods", "path", "name", "battery")
+    for route in picture.routes:
+        table.add_row(" ".join(route.methods), route.path, route.name, route.battery or "")
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold", header_style="dim")
+    return table

@@ -1,0 +1,30 @@
+"""Pending migrations, applied before a development server starts."""
+
+import typer
+
+from leyden.cli.dotted import load
+from leyden.core.checks import Stage, run_checks
+from leyden.core.project import Project
+from leyden.core.resources import running
+
+_BEHIND = "data.E001"
+
+
+async def apply_migrations(project: Project) -> None:
+    """Bring the database up to the project's history; of processes that start at once one does it, under a lock."""
+    if not await _behind(project):
+        return
+    async with load("leyden.data.commands:migrations_of")(project) as migrations:  # brings Alembic, which takes 0.2 s
+        done = await migrations.upgrade()
+    if done:
+        typer.echo(f"Applied the migrations {', '.join(revision.id for revision in done)}.")
+
+
+async def _behind(project: Project) -> bool:
+    """What the data battery's own check at start says, with nothing else started."""
+    batteries = [battery for battery in project.batteries if battery.name == "data"]
+    checks = [check for battery in batteries for check in battery.checks]
+    if not checks:
+        return False
+    async with running(batteries, check=False) as resources:
+        return any(finding.id == _BEHIND for finding in await run_checks(checks, resources, Stage.START))
