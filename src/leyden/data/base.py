@@ -5,8 +5,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any, ClassVar, get_origin
 
-from sqlalchemy import JSON, Enum, MetaData, String, event
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Enum, MetaData, String, event
 from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.ext.asyncio import AsyncAttrs
 from sqlalchemy.orm import DeclarativeBase, Mapped, TypeResolve, mapped_column
@@ -14,7 +13,7 @@ from sqlalchemy.types import TypeEngine
 
 from leyden.core import Clock
 from leyden.data.identifiers import uuid7
-from leyden.data.types import Timestamp
+from leyden.data.types import DOCUMENT, Timestamp
 
 CLOCK_OPTION = "leyden_clock"
 """The execution option of an engine that says what time it is, so that tests can stop the time."""
@@ -25,8 +24,6 @@ NAMES = {  # no primary keys: MySQL has one name for all of them and warns of an
     "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
     "ck": "ck_%(table_name)s_%(constraint_name)s",
 }
-
-_DOCUMENT = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 
 def _values(kind: type[enum.Enum]) -> list[str]:
@@ -43,8 +40,8 @@ class Base(AsyncAttrs, DeclarativeBase):
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         str: String(255),
         datetime: Timestamp(),
-        dict: _DOCUMENT,
-        list: _DOCUMENT,
+        dict: DOCUMENT,
+        list: DOCUMENT,
         # Text and no type of its own: PostgreSQL keeps a type when its table goes, and the next upgrade trips over it.
         enum.Enum: Enum(enum.Enum, native_enum=False, length=64, values_callable=_values),
     }
@@ -53,7 +50,7 @@ class Base(AsyncAttrs, DeclarativeBase):
 @event.listens_for(Base, "resolve_type_annotation")
 def _resolve_generic(annotation: TypeResolve) -> TypeEngine[Any] | None:
     """`dict[str, int]` and `list[str]` are documents too; the map knows bare classes only."""
-    return _DOCUMENT if get_origin(annotation.resolved_type) in (dict, list) else None
+    return DOCUMENT if get_origin(annotation.resolved_type) in (dict, list) else None
 
 
 def _now(context: DefaultExecutionContext) -> datetime:

@@ -11,7 +11,7 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, MetaData, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -27,7 +27,11 @@ LOCK = "migrations"
 
 
 class Migrations:
-    """The history of one database; `batteries` bring migrations and models of their own."""
+    """The history of one database; `batteries` bring migrations and models of their own.
+
+    `folder` and `metadata` replace the settings' folder and the models of Base and the batteries; `patience` is how
+    many seconds to wait for another process that migrates.
+    """
 
     def __init__(
         self,
@@ -35,11 +39,13 @@ class Migrations:
         batteries: Sequence[Battery] = (),
         *,
         folder: Path | None = None,
+        metadata: Sequence[MetaData] | None = None,
         patience: float = 600,
     ) -> None:
         self._database = database
         self._batteries = tuple(batteries)
         self._folder = folder or database.settings.migrations
+        self._schema = Schema(batteries, metadata)
         self._patience = patience
 
     @property
@@ -77,7 +83,7 @@ class Migrations:
     async def differences(self) -> list[str]:
         """How the database's tables differ from the models, in words; none when the migrations say it all."""
         async with self._connected() as connection:
-            return await connection.run_sync(Schema(self._batteries).differences)
+            return await connection.run_sync(self._schema.differences)
 
     async def problems(self) -> list[str]:
         """Everything that keeps models, history and database from agreeing, and what to run; the first that matters."""
@@ -107,7 +113,7 @@ class Migrations:
             head = migration.revision
         await self._refuse_behind(history)
         async with self._connected() as connection:
-            change = None if empty else await connection.run_sync(Schema(self._batteries).change)
+            change = None if empty else await connection.run_sync(self._schema.change)
         if empty or change is not None:
             drafts.append(Draft.of(change, message, number=len(history) + len(drafts) + 1, down=head))
         return await asyncio.to_thread(write, self._folder, drafts, already=len(history))
@@ -228,6 +234,9 @@ def _place(error: BaseException, folder: Path) -> str:
 
 
 def _words(error: BaseException) -> str:
-    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    said = " ".join(str(cause).split()).rstrip(".")
-    return said if cause is not error else f"{type(error).__name__}: {said}"
+    if not isinstance(error, DBAPIError) or error.orig is None:
+        return f"{type(error).__name__}: {error}".rstrip(".")
+    match error.orig.args:
+        case (int(), str(said), *_):  # MySQL's drivers
+            return said.rstrip(".")
+    return " ".join(str(error.orig).split()).rstrip(".")

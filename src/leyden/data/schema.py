@@ -13,7 +13,7 @@ from sqlalchemy.types import TypeEngine
 
 from leyden.core import Battery
 from leyden.data.base import Base
-from leyden.data.types import Timestamp
+from leyden.data.types import DOCUMENT, Timestamp
 
 IMPORTS = frozenset({"import sqlalchemy as sa", "from alembic import op"})
 
@@ -29,10 +29,14 @@ class Change:
 
 
 class Schema:
-    """The tables of the models: the user's, and those of batteries, whose migrations are the library's."""
+    """The tables of the models: the user's, and those of batteries, whose migrations are the library's.
 
-    def __init__(self, batteries: Sequence[Battery]) -> None:
-        found = dict.fromkeys([Base.metadata, *(_table(model).metadata for b in batteries for model in b.models)])
+    `metadata` holds the models; left out, they are those of Base and of the batteries.
+    """
+
+    def __init__(self, batteries: Sequence[Battery], metadata: Sequence[MetaData] | None = None) -> None:
+        theirs = [_table(model).metadata for battery in batteries for model in battery.models]
+        found = dict.fromkeys(metadata if metadata is not None else [Base.metadata, *theirs])
         self._metadata: list[MetaData] = list(found)
         self._known = {table.name for metadata in found for table in metadata.tables.values()}
         self._library = {_table(model).name for b in batteries if b.migrations for model in b.models}
@@ -50,6 +54,8 @@ class Schema:
         upgrade, downgrade = script.upgrade_ops, script.downgrade_ops
         if upgrade is None or downgrade is None or upgrade.is_empty():
             return None
+        for ops in (upgrade, downgrade):
+            _leave_to_drop_table(ops)
         (up, needed_up), (down, needed_down) = _rendered(upgrade, context), _rendered(downgrade, context)
         return Change(_title(upgrade), needed_up | needed_down, up, down)
 
@@ -81,6 +87,12 @@ def _table(model: type) -> Table:
     return table
 
 
+def _leave_to_drop_table(ops: UpgradeOps | DowngradeOps) -> None:
+    """A table that goes takes its indexes along; MySQL refuses to drop first the one that a foreign key needs."""
+    gone = {op.table_name for op in ops.ops if isinstance(op, DropTableOp)}
+    ops.ops = [op for op in ops.ops if not (isinstance(op, ModifyTableOps) and op.table_name in gone)]
+
+
 def _rendered(ops: UpgradeOps | DowngradeOps, context: MigrationContext) -> tuple[str, frozenset[str]]:
     """The code, and the imports it needs; Alembic notes those on a context that only this callback gets to see."""
     contexts: list[AutogenContext] = []
@@ -97,6 +109,9 @@ def _rendered_type(found: TypeEngine[Any], imports: set[str]) -> str | Literal[F
     if isinstance(found, Timestamp):
         imports.add("from leyden.data import Timestamp")
         return "Timestamp()"
+    if repr(found) == repr(DOCUMENT):  # Alembic forgets the prefix of a type inside a variant
+        imports.add("from sqlalchemy.dialects import postgresql")
+        return 'sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")'
     module = type(found).__module__
     if not module.startswith("sqlalchemy."):
         imports.add(f"import {module}")
@@ -107,10 +122,13 @@ def _title(ops: UpgradeOps) -> str:
     made = [op.table_name for op in ops.ops if isinstance(op, CreateTableOp)]
     gone = [op.table_name for op in ops.ops if isinstance(op, DropTableOp)]
     changed = [op.table_name for op in ops.ops if isinstance(op, ModifyTableOps) and op.table_name not in made]
-    parts = [
-        f"{verb} {', '.join(names)}" for verb, names in (("create", made), ("change", changed), ("drop", gone)) if names
-    ]
-    return " and ".join(parts) or "Change the tables"
+    parts = [_phrase("create", made), _phrase("change", changed), _phrase("drop", gone)]
+    return " and ".join(part for part in parts if part) or "Change the tables"
+
+
+def _phrase(verb: str, tables: list[str]) -> str:
+    more = f" and {len(tables) - 3} more" if len(tables) > 3 else ""  # noqa: PLR2004 -- as above
+    return f"{verb} {', '.join(tables[:3])}{more}" if tables else ""
 
 
 def _flat(differences: Any) -> Iterator[tuple[Any, ...]]:

@@ -1,6 +1,7 @@
 """MariaDB and MySQL, through asyncmy."""
 
 import hashlib
+import logging
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -61,6 +62,9 @@ _CHECK = re.compile(r"(?:CONSTRAINT `(\w+)` failed|constraint '(\w+)')", re.IGNO
 
 # Digits of UTC in, digits of UTC out; and a value that does not fit is refused, never cut.
 _SESSION = "SET time_zone = '+00:00', sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')"
+
+# asyncmy logs the server's notes as warnings. Alembic names the primary key of its table, which MySQL does not do.
+logging.getLogger("asyncmy").addFilter(lambda record: "ignored for PRIMARY key" not in record.getMessage())
 
 
 class MariaDB:

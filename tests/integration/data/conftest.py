@@ -1,0 +1,37 @@
+"""A started database on each kind of server, and a battery with migrations to go with it."""
+
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from leyden.core import Battery
+from leyden.data import Database, DataSettings
+
+
+@pytest.fixture
+async def database(database_url: str, tmp_path: Path) -> AsyncIterator[Database]:
+    settings = DataSettings(url=database_url, migrations=tmp_path / "migrations")
+    async with Database(settings) as started:
+        yield started
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Battery]:
+    """Makes a battery whose migrations are the modules given: `library("shelf", m0001_books="...")`."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def make(name: str, models: tuple[type, ...] = (), **modules: str) -> Battery:
+        package = f"library_{name}_{tmp_path.name.replace('-', '_')}"
+        folder = tmp_path / package
+        folder.mkdir(exist_ok=True)
+        (folder / "__init__.py").touch()
+        for module, source in modules.items():
+            (folder / f"{module}.py").write_text(dedent(source))
+        for known in [known for known in sys.modules if known.startswith(package)]:
+            monkeypatch.delitem(sys.modules, known)
+        return Battery(name=name, migrations=package, models=models)
+
+    return make
