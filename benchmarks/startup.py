@@ -107,14 +107,14 @@ def seconds_to_import_app(folder: Path) -> float:
 def seconds_to_ready(folder: Path, *options: str) -> float:
     port = free_port()
     before = time.perf_counter()
-    command = [LEYDEN, "run", "--port", str(port), *options]
+    command = [str(LEYDEN), "run", "--port", str(port), *options]
     server = subprocess.Popen(
         command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
     try:
         while not ready(port):
             if server.poll() is not None or time.perf_counter() - before > DEADLINE:
-                sys.exit(f"{' '.join(map(str, command))} did not become ready")
+                sys.exit(f"{' '.join(command)} did not become ready")
             time.sleep(0.005)
         return time.perf_counter() - before
     finally:

@@ -185,6 +185,20 @@ async def test_middleware_stands_in_the_order_of_the_list_outside_the_apps_own()
         assert (await http.get("/tags")).json() == ["a", "b", "c", "own"]
 
 
+async def test_middleware_an_app_adds_after_its_batteries_stands_inside_them_in_fastapis_order() -> None:
+    app = create_app([tags("battery", "a", "b")])
+    app.add_middleware(Tag, name="inner")
+    app.add_middleware(Tag, name="outer")
+
+    @app.get("/tags")
+    async def read(request: Request) -> list[str]:
+        passed: list[str] = request.scope["tags"]
+        return passed
+
+    async with client(app) as http:
+        assert (await http.get("/tags")).json() == ["a", "b", "outer", "inner"]
+
+
 def failing_app(**fastapi: Any) -> FastAPI:
     app = FastAPI(**fastapi)
 
