@@ -36,8 +36,8 @@ class LibraryMigration:
         """The revision's file: it calls the library's migration, which is tested and updated with the library."""
         return (
             f'"""{self.title}."""\n\n'
-            f'revision, down_revision = "{self.revision}", {quoted(down)}\n\n'
-            f"from {self.package}.m{self.number}_{self.what} import downgrade, upgrade  # noqa: E402, F401\n"
+            f"from {self.package}.m{self.number}_{self.what} import downgrade, upgrade  # noqa: F401\n\n"
+            f'revision, down_revision = "{self.revision}", {quoted(down)}\n'
         )
 
 

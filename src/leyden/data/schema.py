@@ -1,5 +1,6 @@
 """How the models and the tables of a database differ, as sentences and as the body of a migration."""
 
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -102,7 +103,20 @@ def _rendered(ops: UpgradeOps | DowngradeOps, context: MigrationContext) -> tupl
         return _rendered_type(found, autogenerate.imports) if kind == "type" else False
 
     body = render_python_code(ops, render_as_batch=True, render_item=item, migration_context=context)
-    return body, IMPORTS.union(*(seen.imports for seen in contexts[-1:]))
+    return _tidy(body), IMPORTS.union(*(seen.imports for seen in contexts[-1:]))
+
+
+def _tidy(body: str) -> str:
+    """Alembic's code, indented and without its comments."""
+    lines: list[str] = []
+    inside = False
+    for line in textwrap.dedent(f"    {body}").splitlines():
+        text = line.strip()
+        if not text.startswith("# ###"):
+            inside = inside and text != ")"
+            lines.append(f"{' ' * (8 if inside else 4)}{line}" if text else "")
+            inside = inside or text.startswith("op.create_table(")
+    return "\n".join(lines).strip("\n")
 
 
 def _rendered_type(found: TypeEngine[Any], imports: set[str]) -> str | Literal[False]:

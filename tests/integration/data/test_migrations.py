@@ -1,9 +1,10 @@
 """Migrations on each database: made, applied once, taken back, and in agreement with the models."""
 
+import asyncio
 import enum
-import subprocess
 import sys
 import uuid
+from asyncio.subprocess import PIPE
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
@@ -217,8 +218,8 @@ async def test_eight_processes_that_upgrade_at_once_apply_each_migration_once(
     revision(folder, "one", None, 'op.create_table("ticks", sa.Column("n", sa.Integer))')
     revision(folder, "two", "one", 'op.execute("INSERT INTO ticks (n) VALUES (1)")')
     command = [sys.executable, "-c", UPGRADE, database.settings.url.get_secret_value(), str(folder)]
-    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(8)]
-    outcomes = [process.communicate(timeout=60) for process in processes]
+    processes = [await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE) for _ in range(8)]
+    outcomes = await asyncio.gather(*(process.communicate() for process in processes))
     assert [process.returncode for process in processes] == [0] * 8, outcomes
     assert sorted(int(out) for out, _ in outcomes) == [0] * 7 + [2]
     assert await run(database, "SELECT n FROM ticks") == [(1,)]
