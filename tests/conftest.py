@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from leyden.testing.services import DATABASES, Unavailable, ask, fresh_database
+from leyden.testing.services import DATABASES, Unavailable, ask, fresh_database, skip_or_fail
 
 pytest_plugins = ["pytester"]
 
@@ -42,10 +42,3 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
             yield url
     except Unavailable as reason:
         skip_or_fail(str(reason))
-
-
-def skip_or_fail(reason: str) -> None:
-    """Skip for want of a service, or fail where LEYDEN_REQUIRE_SERVICES says that all must be there."""
-    if os.environ.get("LEYDEN_REQUIRE_SERVICES") == "1":
-        pytest.fail(f"LEYDEN_REQUIRE_SERVICES=1, but {reason}")
-    pytest.skip(reason)

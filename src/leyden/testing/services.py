@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import NoReturn
 
+import pytest
 from sqlalchemy import URL, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -32,6 +34,13 @@ def ask(service: str) -> None:
     """Speak to a service on its standard loopback port; raises Unavailable when it does not answer as it should."""
     if (reason := _why_not(service)) is not None:
         raise Unavailable(reason)
+
+
+def skip_or_fail(reason: str) -> NoReturn:
+    """Skip the test for want of something on this machine; fail it where LEYDEN_REQUIRE_SERVICES says all must be there."""
+    if os.environ.get("LEYDEN_REQUIRE_SERVICES") == "1":
+        pytest.fail(f"LEYDEN_REQUIRE_SERVICES=1, but {reason}")
+    pytest.skip(reason)
 
 
 @cache  # once a run: a service that hangs must not be waited for by every test
