@@ -112,7 +112,7 @@ class LiveServer:
         if self._app is not None:
             return [sys.executable, "-m", "uvicorn", self._app, *where, *self._arguments]
         leyden = Path(sysconfig.get_path("scripts"), "leyden")
-        return [str(leyden), "run", *where, *self._arguments]
+        return [str(leyden), "run", "--no-reload", *where, *self._arguments]
 
     def client(self, **options: Any) -> httpx2.AsyncClient:
         """A client of the server; the keywords are those of httpx2.AsyncClient."""

@@ -114,3 +114,35 @@ def test_nothing_is_left_when_the_test_itself_fails(folder: Path) -> None:
 def test_our_own_process_is_alive_and_a_made_up_one_is_not() -> None:
     assert alive(os.getpid())
     assert not alive(2**22 + 1)
+
+
+PROJECT = """
+import os
+from leyden import create_app, http
+
+app = create_app([http.battery(http.HttpSettings(drain_delay=0))])
+
+@app.get("/pid")
+async def pid() -> int:
+    return os.getpid()
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "pyproject.toml").write_text('[tool.fastapi]\nentrypoint = "shop:app"\n')
+    (tmp_path / "shop.py").write_text(PROJECT)
+    return tmp_path
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_project_is_served_by_leyden_run_and_stops_in_order(project: Path, workers: int) -> None:
+    with LiveServer(project, workers=workers) as server:
+        pids = server.workers()
+        assert len(pids) == workers
+        async with server.client() as http:
+            assert (await http.get("/health/ready")).status_code == 200
+            assert (await http.get("/pid")).json() in pids
+        stopped = server.stop()
+        assert stopped.code == 0
+        assert not any(map(alive, pids))
