@@ -5,6 +5,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from leyden.core.errors import LeydenError
+from leyden.http.logs import mark_logged
 from leyden.http.problems import Problems
 
 _ANSWERS = (HTTPException, LeydenError, RequestValidationError)
@@ -34,9 +35,18 @@ class Catch:
 
         try:
             await self.app(scope, receive, watch)
-        except Exception as error:
+        except Exception as raised:
+            error = _alone(raised)
             self.problems.report(scope, error, late=started)
             if not started:
                 await self.problems.response(scope, error)(scope, receive, send)
             if started or not isinstance(error, _ANSWERS):
+                mark_logged(raised)
                 raise
+
+
+def _alone(error: Exception) -> Exception:
+    """The one error in a group of one: task groups, also those of BaseHTTPMiddleware, wrap what they let through."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
