@@ -5,10 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from leyden.testing.services import DATABASES, Unavailable, ask, fresh_database, skip_or_fail
 
 pytest_plugins = ["pytester"]
+
+settings.register_profile("leyden", deadline=None)  # a busy machine is no failure
+settings.load_profile("leyden")
 
 
 @pytest.fixture

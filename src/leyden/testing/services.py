@@ -90,7 +90,8 @@ async def _execute_async(kind: str, server: URL, statement: str) -> None:
     except ModuleNotFoundError as error:
         raise Unavailable(f"the driver of {kind} is not installed: {error}") from error
     except (OSError, TimeoutError, DBAPIError) as error:
-        raise Unavailable(f"{kind} does not answer at {server.host}:{server.port}: {error}") from error
+        reason = str(getattr(error, "orig", error)).partition("\n")[0]
+        raise Unavailable(f"{kind} does not answer at {server.host}:{server.port}: {reason}") from error
     finally:
         await engine.dispose()
 
