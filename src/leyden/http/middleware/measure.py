@@ -7,7 +7,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from leyden.core.events import Events
-from leyden.core.resources import installed
+from leyden.core.resources import Resources, installed
 from leyden.http.events import RequestFinished
 from leyden.http.request_ids import request_id_of
 from leyden.http.route import route_template
@@ -26,6 +26,7 @@ class Measure:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        resources = installed(scope["app"]).resources  # asked now: a mounted application puts itself there
         begun = time.perf_counter()
         waited, status = None, 500
 
@@ -43,15 +44,14 @@ class Measure:
             seconds = time.perf_counter() - begun
             if (seconds if waited is None else waited) > self.slow:
                 self._warn(scope, seconds if waited is None else waited)
-            _tell(scope, status, seconds)
+            _tell(resources, scope, status, seconds)
 
     def _warn(self, scope: Scope, seconds: float) -> None:
         where = route_template(scope) or scope["path"]
         _log.warning("%s %r was slow: %.3f s (request %s)", scope["method"], where, seconds, request_id_of(scope))
 
 
-def _tell(scope: Scope, status: int, seconds: float) -> None:
-    resources = installed(scope["app"]).resources
+def _tell(resources: Resources | None, scope: Scope, status: int, seconds: float) -> None:
     if resources is not None and (events := resources[Events]).heard(RequestFinished):
         name = request_id_of(scope) or ""
         events.emit(RequestFinished(scope["method"], route_template(scope), status, seconds, name))
