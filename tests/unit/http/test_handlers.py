@@ -36,7 +36,7 @@ def test_a_socket_passes_the_stack_unharmed_and_has_a_request_id(app: FastAPI) -
     with TestClient(app, headers=OURS) as client, client.websocket_connect("/echo") as socket:
         socket.send_text("hello")
         assert socket.receive_text() == "hello"
-        assert b"x-request-id" in [name for name, _ in socket.extra_headers]
+        assert "x-request-id" in str(socket.extra_headers)
 
 
 @pytest.mark.parametrize(
