@@ -5,6 +5,7 @@ data.E002  start   the history has several ends            data.W002  deploy  SQ
 data.E003  start   a migration cannot be read              data.W003  deploy  the power may take the last commits
 data.E004  ready   the database does not answer
 data.E005  deploy  the database is gone when the app stops
+data.E006  start   the history does not call a battery's migration
 """
 
 import asyncio
@@ -15,8 +16,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from leyden.core import Check, Finding, LeydenError, Resources, Stage
 from leyden.data.database import Database
 from leyden.data.errors import DatabaseBusyError, MigrationError
-from leyden.data.history import History, Revision, applied_revisions, forked
+from leyden.data.history import History, applied_revisions, forked, table_names
+from leyden.data.library import library_migrations, library_tables
 from leyden.data.translation import translated
+
+_UNCALLED = "Batteries of this app have migrations that the history does not call:"
 
 READY_DEADLINE = 1.0
 """Seconds; a probe that waits longer is given up by those who ask."""
@@ -37,16 +41,23 @@ async def migrated(resources: Resources) -> AsyncIterator[Finding]:
         return
     async with database.readers.connect() as connection:
         current = await applied_revisions(connection)
-    if strange := [name for name in current if name not in history]:
+        tables = await table_names(connection)
+    uncalled = [found.revision for found in library_migrations(resources.batteries) if found.revision not in history]
+    lacking = any(table.name not in tables for table in library_tables(resources.batteries))
+    if uncalled and (len(history) or lacking):  # tables made without migrations are somebody's own choice
+        yield Finding(
+            "data.E006", f"{_UNCALLED} {_listed(uncalled)}.", "Run `leyden db make`, then `leyden db upgrade`."
+        )
+    elif strange := [name for name in current if name not in history]:
         yield Finding("data.W001", f"The database is at the revision '{strange[0]}', which this code does not know.")
     elif pending := history.pending(current):
-        yield Finding("data.E001", f"The database is behind the code: {_named(pending)}.", "Run `leyden db upgrade`.")
+        lacks = _listed([revision.id for revision in pending])
+        yield Finding("data.E001", f"The database is behind the code: it lacks {lacks}.", "Run `leyden db upgrade`.")
 
 
-def _named(pending: list[Revision]) -> str:
-    names = ", ".join(revision.id for revision in pending[:3])
-    more = f" and {len(pending) - 3} more" if len(pending) > 3 else ""  # noqa: PLR2004 -- as above
-    return f"it lacks {names}{more}"
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""  # noqa: PLR2004 -- as above
+    return ", ".join(names[:3]) + more
 
 
 async def answers(resources: Resources) -> AsyncIterator[Finding]:

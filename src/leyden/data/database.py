@@ -56,6 +56,7 @@ class Database:
 
     async def __aenter__(self) -> Self:
         """Raises StartError, within `connect_timeout`, when the database does not answer."""
+        self.backend.open()
         try:
             async with asyncio.timeout(self.settings.connect_timeout):
                 await self.ping()
@@ -125,9 +126,9 @@ class Database:
     def _reason(self, error: Exception) -> str:
         """The driver's own words; some of its errors have none."""
         cause = getattr(error, "orig", None) or error.__cause__ or error
-        if isinstance(cause, TimeoutError):
+        if isinstance(error, TimeoutError) or isinstance(cause, TimeoutError):
             return f"nothing came back within {self.settings.connect_timeout:g} s"
-        return (str(cause) or type(cause).__name__).rstrip(".")
+        return " ".join(str(cause).split()).rstrip(".") or type(cause).__name__
 
 
 DatabaseDep = Annotated[Database, Depends(resource(Database))]

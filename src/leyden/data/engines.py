@@ -12,7 +12,7 @@ from leyden.data.errors import DatabaseDownError
 Prepare = Callable[[DBAPIConnection], None]
 
 
-def make_engine(url: URL, *, connect_args: Mapping[str, Any], prepare: Prepare | None, **options: Any) -> AsyncEngine:
+def make_engine(url: URL, *, connect_args: Mapping[str, Any], prepare: Prepare, **options: Any) -> AsyncEngine:
     """An engine that calls `prepare` on each new connection and raises DatabaseDownError when there is none to be had."""
     engine = create_async_engine(url, connect_args=dict(connect_args), hide_parameters=True, **options)
 
@@ -20,13 +20,20 @@ def make_engine(url: URL, *, connect_args: Mapping[str, Any], prepare: Prepare |
     def connect(dialect: Dialect, _record: object, arguments: list[Any], keywords: dict[str, Any]) -> DBAPIConnection:
         try:
             connection = dialect.connect(*arguments, **keywords)
-            if prepare is not None:
-                prepare(connection)
         except Exception as error:  # each driver has its own errors here, and OSError and TimeoutError besides
+            raise DatabaseDownError from error
+        try:
+            prepare(connection)
+        except Exception as error:  # the same
+            connection.close()
             raise DatabaseDownError from error
         return connection
 
     return engine
+
+
+def as_it_is(connection: DBAPIConnection) -> None:
+    """For a database whose new connections need nothing."""
 
 
 def execute(connection: DBAPIConnection, *statements: str) -> None:

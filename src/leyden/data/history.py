@@ -114,6 +114,10 @@ async def applied_revisions(connection: AsyncConnection) -> tuple[str, ...]:
     return await connection.run_sync(_applied_revisions)
 
 
+async def table_names(connection: AsyncConnection) -> set[str]:
+    return set(await connection.run_sync(lambda bound: inspect(bound).get_table_names()))
+
+
 def _applied_revisions(connection: Connection) -> tuple[str, ...]:
     if not inspect(connection).has_table(VERSION_TABLE):
         return ()

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+from sqlalchemy import Table
+
 from leyden.core import Battery, ConfigurationError
 
 _MODULE = re.compile(r"m(\d{4})_(\w+)")
@@ -44,6 +46,16 @@ class LibraryMigration:
 def library_migrations(batteries: Sequence[Battery]) -> list[LibraryMigration]:
     """Every migration of every battery, in the order they must be called in."""
     return [migration for battery in batteries if battery.migrations for migration in _of(battery, battery.migrations)]
+
+
+def library_tables(batteries: Sequence[Battery]) -> list[Table]:
+    """The tables that batteries' own migrations make: not the user's business."""
+    return [table_of(model) for battery in batteries if battery.migrations for model in battery.models]
+
+
+def table_of(model: type) -> Table:
+    table: Table = model.__table__  # type: ignore[attr-defined]  # a mapped class has one
+    return table
 
 
 def _of(battery: Battery, package: str) -> Iterator[LibraryMigration]:

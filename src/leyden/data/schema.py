@@ -9,11 +9,12 @@ from alembic.autogenerate import compare_metadata, produce_migrations, render_py
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations.ops import CreateTableOp, DowngradeOps, DropTableOp, ModifyTableOps, UpgradeOps
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, MetaData, Table
+from sqlalchemy import Connection, MetaData
 from sqlalchemy.types import TypeEngine
 
 from leyden.core import Battery
 from leyden.data.base import Base
+from leyden.data.library import library_tables, table_of
 from leyden.data.types import DOCUMENT, Timestamp
 
 IMPORTS = frozenset({"import sqlalchemy as sa", "from alembic import op"})
@@ -36,11 +37,11 @@ class Schema:
     """
 
     def __init__(self, batteries: Sequence[Battery], metadata: Sequence[MetaData] | None = None) -> None:
-        theirs = [_table(model).metadata for battery in batteries for model in battery.models]
+        theirs = [table_of(model).metadata for battery in batteries for model in battery.models]
         found = dict.fromkeys(metadata if metadata is not None else [Base.metadata, *theirs])
         self._metadata: list[MetaData] = list(found)
         self._known = {table.name for metadata in found for table in metadata.tables.values()}
-        self._library = {_table(model).name for b in batteries if b.migrations for model in b.models}
+        self._library = {table.name for table in library_tables(batteries)}
 
     def differences(self, connection: Connection) -> list[str]:
         """Of every table of a model, the library's too; tables without a model are somebody else's."""
@@ -81,11 +82,6 @@ class Schema:
             "compare_type": True,
         }
         return MigrationContext.configure(connection, opts=options)
-
-
-def _table(model: type) -> Table:
-    table: Table = model.__table__  # type: ignore[attr-defined]  # a mapped class has one
-    return table
 
 
 def _leave_to_drop_table(ops: UpgradeOps | DowngradeOps) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from leyden.core import Battery, Clock, Resources
 from leyden.data.checks import CHECKS
@@ -24,5 +25,6 @@ def battery(settings: DataSettings) -> Battery:
         provides=Database,
         lifespan=lifespan,
         checks=CHECKS,
+        locales=Path(__file__).parent / "locales",
         commands={"db": "leyden.data.commands:commands"},
     )

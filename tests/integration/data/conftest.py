@@ -1,7 +1,7 @@
 """A started database on each kind of server, and a battery with migrations to go with it."""
 
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
 
@@ -9,6 +9,18 @@ import pytest
 
 from leyden.core import Battery
 from leyden.data import Database, DataSettings
+from leyden.testing.services import DATABASES, Unavailable, fresh_database, skip_or_fail
+
+
+@pytest.fixture(params=[*DATABASES, "psycopg"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """As everywhere, and PostgreSQL a second time through its other driver."""
+    kind = "postgresql" if request.param == "psycopg" else request.param
+    try:
+        with fresh_database(kind, tmp_path) as url:
+            yield url.replace("postgresql:", "postgresql+psycopg:") if request.param == "psycopg" else url
+    except Unavailable as reason:
+        skip_or_fail(str(reason))
 
 
 @pytest.fixture

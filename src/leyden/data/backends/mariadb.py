@@ -124,6 +124,9 @@ class MariaDB:
     def trouble(self, error: DBAPIError) -> Trouble | None:
         return TROUBLES.get(_told(error)[0])
 
+    def open(self) -> None:
+        """Nothing of ours must be there."""
+
     def close(self) -> None:
         """Nothing of ours is left behind."""
 

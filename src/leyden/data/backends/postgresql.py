@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from leyden.data.backend import Broken, Trouble, TryLock, Violation
-from leyden.data.engines import make_engine
+from leyden.data.engines import as_it_is, make_engine
 from leyden.data.settings import DataSettings
 
 TROUBLES = {
@@ -86,7 +86,7 @@ class PostgreSQL:
         return self._engine(poolclass=NullPool)
 
     def _engine(self, **pool: Any) -> AsyncEngine:
-        return make_engine(self._url, connect_args=self._connect_args, prepare=None, **pool)
+        return make_engine(self._url, connect_args=self._connect_args, prepare=as_it_is, **pool)
 
     @asynccontextmanager
     async def locker(self, name: str) -> AsyncIterator[TryLock]:
@@ -116,6 +116,9 @@ class PostgreSQL:
         if state in ("", "22000") and _REFUSED_BY_DRIVER.search(str(error.orig)):
             return Trouble.UNSTORABLE
         return TROUBLES.get(state) or TROUBLES.get(state[:2])
+
+    def open(self) -> None:
+        """Nothing of ours must be there."""
 
     def close(self) -> None:
         """Nothing of ours is left behind."""

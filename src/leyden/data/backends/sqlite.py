@@ -1,12 +1,13 @@
 """SQLite, through aiosqlite: one writer and several readers a process, other processes waited for."""
 
 import re
+import secrets
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import gettempdir
 
 from sqlalchemy import URL, Connection, NullPool, event
 from sqlalchemy.engine import ExceptionContext
@@ -49,17 +50,12 @@ class SQLite:
     dialect = "sqlite"
 
     def __init__(self, url: URL, settings: DataSettings) -> None:
-        self._url = url.set(drivername="sqlite+aiosqlite")
         self._settings = settings
-        self._folder: TemporaryDirectory[str] | None = None
-
-    @cached_property
-    def path(self) -> Path:
-        """The file. A database in memory is a file that goes with us: only so do several connections see it."""
-        if self._url.database and self._url.database != ":memory:":
-            return Path(self._url.database)
-        self._folder = TemporaryDirectory(prefix="leyden-", ignore_cleanup_errors=True)
-        return Path(self._folder.name) / "memory.db"
+        self._in_memory = url.database in (None, "", ":memory:")
+        # A database in memory is a file that goes with us: only so do several connections see it.
+        folder = Path(gettempdir()) / f"leyden-{secrets.token_hex(8)}"
+        self.path = folder / "memory.db" if self._in_memory else Path(str(url.database))
+        self._url = url.set(drivername="sqlite+aiosqlite", database=str(self.path))
 
     def engines(self) -> tuple[AsyncEngine, AsyncEngine]:
         # One writer: SQLite has one anyway, and waiting in our queue is fair where its busy handler polls.
@@ -72,8 +68,7 @@ class SQLite:
         return self._engine("foreign_keys=OFF", begin="BEGIN IMMEDIATE")
 
     def _engine(self, *pragmas: str, begin: str, pool_size: int | None = None) -> AsyncEngine:
-        _make_folder(self.path.parent)
-        synchronous = "OFF" if self._folder else self._settings.synchronous
+        synchronous = "OFF" if self._in_memory else self._settings.synchronous
         settings = (
             f"busy_timeout={int(self._settings.busy_timeout * 1000)}",  # first: turning WAL on may have to wait
             "journal_mode=WAL",
@@ -90,8 +85,7 @@ class SQLite:
             if pool_size is None
             else {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": self._settings.pool_timeout}
         )
-        url = self._url.set(database=str(self.path))
-        engine = make_engine(url, connect_args={"isolation_level": None}, prepare=prepare, **pool)
+        engine = make_engine(self._url, connect_args={"isolation_level": None}, prepare=prepare, **pool)
         event.listen(engine.sync_engine, "begin", _begin(begin))
         event.listen(engine.sync_engine, "handle_error", _refuse_large_integers)
         return engine
@@ -125,9 +119,16 @@ class SQLite:
     def trouble(self, error: DBAPIError) -> Trouble | None:
         return TROUBLES.get(getattr(error.orig, "sqlite_errorcode", 0) & 0xFF)
 
+    def open(self) -> None:
+        folder = self.path.parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700 if self._in_memory else 0o777)
+        except OSError as error:
+            raise StartError(f"The folder {folder} for the SQLite file cannot be made: {error.strerror}.") from error
+
     def close(self) -> None:
-        if self._folder is not None:
-            self._folder.cleanup()
+        if self._in_memory:
+            shutil.rmtree(self.path.parent, ignore_errors=True)
 
 
 def _begin(statement: str) -> Callable[[Connection], None]:
@@ -140,13 +141,6 @@ def _begin(statement: str) -> Callable[[Connection], None]:
 def _refuse_large_integers(context: ExceptionContext) -> None:
     if isinstance(context.original_exception, OverflowError):
         raise InvalidValueError from context.original_exception
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StartError(f"The folder {folder} for the SQLite file cannot be made: {error.strerror}.") from error
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -1,0 +1,196 @@
+"""Starting with a database that is there, is not there, or is behind; and the checks that say so."""
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from leyden.core import Battery, Finding, Resources, Stage, StartError, run_checks, running
+from leyden.data import Database, DatabaseDownError, DataSettings, battery
+from leyden.data.checks import CHECKS
+from leyden.data.migrations import Migrations
+
+MakeLibrary = Callable[..., Battery]
+EMPTY = "def upgrade(): ...\ndef downgrade(): ...\n"
+
+
+def closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg", "mysql"])
+async def test_a_database_that_is_down_stops_the_start_with_a_sentence(scheme: str) -> None:
+    url = f"{scheme}://ada:s3cret@127.0.0.1:{closed_port()}/shop"
+    with pytest.raises(StartError, match=r"does not answer: .+Start it, or correct the database URL") as refused:
+        async with running([battery(DataSettings(url=url))]):
+            pass
+    assert "s3cret" not in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg", "mysql"])
+async def test_a_server_that_says_nothing_is_given_up_within_the_connect_timeout(scheme: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        settings = DataSettings(url=f"{scheme}://ada@127.0.0.1:{port}/shop", connect_timeout=0.5)
+        before = time.monotonic()
+        with pytest.raises(StartError, match=r"within 0\.5 s"):
+            async with running([battery(settings)]):
+                pass
+        assert time.monotonic() - before < 2
+
+
+async def test_a_database_that_does_not_exist_is_named(database_url: str) -> None:
+    if database_url.startswith("sqlite"):
+        return  # SQLite makes it
+    with pytest.raises(StartError, match="nowhere"):
+        async with running([battery(DataSettings(url=database_url.rsplit("/", 1)[0] + "/nowhere"))]):
+            pass
+
+
+async def test_the_folder_of_a_sqlite_file_is_made(tmp_path: Path) -> None:
+    async with Database(DataSettings(url=f"sqlite:///{tmp_path}/a/b/shop.db")):
+        assert (tmp_path / "a" / "b" / "shop.db").is_file()
+
+
+async def test_a_folder_that_cannot_be_made_and_a_file_that_is_no_database_stop_the_start(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no database, but text that is long enough to be read as the header of one" * 20)
+    for path, reason in (("file/shop.db", "cannot be made"), ("file", "not a database")):
+        with pytest.raises(StartError, match=reason):
+            async with running([battery(DataSettings(url=f"sqlite:///{tmp_path / path}"))]):
+                pass
+
+
+async def test_a_database_in_memory_is_one_for_all_sessions_and_gone_afterwards() -> None:
+    for url in ("sqlite://", "sqlite:///:memory:"):
+        async with Database(DataSettings(url=url)) as database:
+            async with database.session() as session:
+                await session.execute(text("CREATE TABLE t (n INTEGER)"))
+                await session.execute(text("INSERT INTO t VALUES (1)"))
+            async with database.session() as writing, database.reader() as reading:
+                await writing.execute(text("INSERT INTO t VALUES (2)"))
+                assert await reading.scalar(text("SELECT count(*) FROM t")) == 1
+            folder = Path(str(database.writer.url.database)).parent
+            assert folder.is_dir()
+        assert not folder.exists()
+
+
+async def test_a_connection_lost_in_between_is_a_503_and_the_next_session_works(database: Database) -> None:
+    if database.dialect == "sqlite":
+        return  # a file cannot hang up
+    kill = {"postgresql": "SELECT pg_terminate_backend(:id)", "mysql": "KILL :id"}[database.dialect]
+    number = {"postgresql": "SELECT pg_backend_pid()", "mysql": "SELECT connection_id()"}[database.dialect]
+
+    async def be_killed() -> None:
+        async with database.session() as victim:
+            own = await victim.scalar(text(number))
+            async with database.session() as killer:
+                await killer.execute(text(kill), {"id": own})
+            await victim.execute(text("SELECT 1"))
+
+    with pytest.raises(DatabaseDownError):
+        await be_killed()
+    async with database.session() as session:
+        assert await session.scalar(text("SELECT 1")) == 1
+
+
+async def findings(database: Database, stage: Stage, *batteries: Battery) -> list[Finding]:
+    resources = Resources({Database: database}, batteries)
+    return await run_checks(CHECKS, resources, stage)
+
+
+async def ids(database: Database, stage: Stage, *batteries: Battery) -> list[str]:
+    return [found.id for found in await findings(database, stage, *batteries)]
+
+
+def revision(folder: Path, name: str, down: str | None) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.py").write_text(f"revision, down_revision = {name!r}, {down!r}\n{EMPTY}")
+
+
+async def test_the_start_check_knows_behind_level_ahead_and_forked(database: Database) -> None:
+    folder = database.settings.migrations
+    assert await ids(database, Stage.START) == []
+    for number in range(5):
+        revision(folder, f"r{number}", f"r{number - 1}" if number else None)
+    (behind,) = await findings(database, Stage.START)
+    assert str(behind) == (
+        "data.E001: The database is behind the code: it lacks r0, r1, r2 and 2 more. Run `leyden db upgrade`."
+    )
+    await Migrations(database).upgrade()
+    assert await ids(database, Stage.START) == []
+    (folder / "r4.py").unlink()
+    assert await ids(database, Stage.START) == ["data.W001"], "the previous release starts on the newer database"
+    revision(folder, "fork", "r2")
+    assert await ids(database, Stage.START) == ["data.E002"]
+    (folder / "broken.py").write_text("revision = (")
+    assert await ids(database, Stage.START) == ["data.E003"]
+
+
+async def test_the_start_check_sees_a_battery_whose_migrations_nobody_calls(
+    database: Database, library: MakeLibrary
+) -> None:
+    shelf = library("shelf", m0001_books=EMPTY)
+    assert await ids(database, Stage.START, shelf) == []
+    revision(database.settings.migrations, "one", None)
+    (found,) = await findings(database, Stage.START, shelf)
+    assert found.id == "data.E006"
+    assert "shelf_0001" in found.message
+
+
+async def test_an_app_that_is_behind_does_not_start_and_says_what_to_run(database_url: str, tmp_path: Path) -> None:
+    revision(tmp_path / "migrations", "one", None)
+    settings = DataSettings(url=database_url, migrations=tmp_path / "migrations")
+    with pytest.raises(StartError, match=r"it lacks one\. Run `leyden db upgrade`"):
+        async with running([battery(settings)]):
+            pass
+    async with running([battery(settings)], check=False) as resources:
+        await Migrations(resources[Database]).upgrade()
+    async with running([battery(settings)]):
+        pass
+
+
+async def test_ready_means_that_the_database_answers(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await ids(database, Stage.READY) == []
+
+    async def refuse() -> None:
+        raise DatabaseDownError
+
+    async def hang() -> None:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr("leyden.data.checks.READY_DEADLINE", 0.1)
+    for ping in (refuse, hang):
+        monkeypatch.setattr(database, "ping", ping)
+        assert await ids(database, Stage.READY) == ["data.E004"]
+
+
+async def test_a_host_whose_connections_are_all_in_use_is_still_ready(database_url: str) -> None:
+    settings = DataSettings(url=database_url, pool_size=1, pool_timeout=0.1)
+    async with Database(settings) as database, database.reader() as holder:
+        await holder.execute(text("SELECT 1"))
+        assert await ids(database, Stage.READY) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"url": "sqlite://"}, ["data.E005"]),
+        ({"url": "sqlite:///{folder}/shop.db"}, ["data.W002"]),
+        ({"url": "sqlite:///{folder}/shop.db", "synchronous": "NORMAL"}, ["data.W002", "data.W003"]),
+        ({"url": "postgresql://127.0.0.1/shop"}, []),
+    ],
+)
+async def test_a_deployment_is_told_what_sqlite_means(
+    tmp_path: Path, options: dict[str, Any], expected: list[str]
+) -> None:
+    settings = DataSettings(**{**options, "url": options["url"].format(folder=tmp_path)})
+    assert await ids(Database(settings), Stage.DEPLOY) == expected
