@@ -65,26 +65,38 @@ def test_the_measure_of_these_tests_sees_a_difference_and_none_where_there_is_no
     assert mann_whitney(even, [value + 60 for value in odd]) < 0.001
 
 
+async def time_logins(site: "Site", emails: list[str], turns: int) -> dict[str, list[float]]:
+    """Seconds of failing logins, the accounts in another order at each turn."""
+    times: dict[str, list[float]] = {email: [] for email in emails}
+    for turn in range(turns):
+        for email in sorted(emails, key=lambda email: hash((turn, email))):
+            started = time.perf_counter()
+            assert (await site.login(email=email, password="wrong password")).status_code == 401
+            times[email].append(time.perf_counter() - started)
+    return times
+
+
+def alike(known: list[float], other: list[float]) -> bool:
+    return mann_whitney(known, other) > 0.01 or abs(median(known) - median(other)) < 0.002
+
+
 async def test_known_unknown_and_inactive_logins_take_the_same_time(
     make_app: "MakeApp", site_of: "MakeSite", migrated: None, database: Database
 ) -> None:
-    async with client(make_app(hash_memory=16 * MIB, hash_time=2, hash_concurrency=1)) as http:
+    emails = ["ada@example.com", "bob@example.com", "idle@example.com"]
+    async with client(make_app(hash_memory=8 * MIB, hash_time=2, hash_concurrency=1)) as http:
         site = site_of(http)
         await site.register()
         await site.register(email="idle@example.com")
         await deactivate(database, "idle@example.com")
-        times: dict[str, list[float]] = {"ada@example.com": [], "bob@example.com": [], "idle@example.com": []}
-        for turn in range(63):
-            for email in sorted(times, key=lambda email: hash((turn, email))):
-                started = time.perf_counter()
-                await site.login(email=email, password="wrong password")
-                if turn >= 3:  # caches are warm
-                    times[email].append(time.perf_counter() - started)
-    known, *others = times.values()
-    for other in others:
-        # A machine that is busy with other things shifts single samples: unequal code would shift both measures.
-        alike = mann_whitney(known, other) > 0.01 or abs(median(known) - median(other)) < 0.002
-        assert alike, (median(known), median(other))
+        await time_logins(site, emails, 3)  # caches are warm
+        rounds = []
+        for _ in range(3):  # one round in a hundred differs by chance; a real difference shows in each
+            known, *others = (await time_logins(site, emails, 50)).values()
+            if all(alike(known, other) for other in others):
+                return
+            rounds.append([median(known), *map(median, others)])
+    pytest.fail(f"medians of known, unknown and inactive in three rounds: {rounds}")
 
 
 async def test_a_login_renews_a_hash_that_was_made_with_other_parameters(
