@@ -66,9 +66,9 @@ def parse(settings: DataSettings) -> URL:
     try:
         url = make_url(secret.strip())
     except (ArgumentError, ValueError):
-        scheme = re.match(r"[\w+.-]+(?=:)", secret)
-        what = f"starts with '{scheme[0]}:' and" if scheme and "@" not in scheme[0] else "has no scheme and"
-        raise ConfigurationError(f"The database URL {what} cannot be read. {SHOWN}") from None
+        scheme = re.match(r"\s*([\w+.-]+):/", secret)  # before a mere colon there may be a user, or worse
+        what = f"starts with '{scheme[1]}:' and cannot be read" if scheme else "has no scheme"
+        raise ConfigurationError(f"The database URL {what}. {SHOWN}") from None
     if url.drivername.startswith("sqlite") and url.host:
         raise ConfigurationError(
             f"The database URL {url.drivername}://{url.host}/... has two slashes where a file needs three. "
