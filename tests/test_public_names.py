@@ -36,7 +36,9 @@ def dangling(modules: Mapping[str, ModuleType]) -> list[str]:
 
 
 def changes(before: list[str], after: list[str]) -> str:
-    return "\n".join(line for line in unified_diff(before, after, lineterm="", n=0) if not line.startswith("@@"))
+    return "\n".join(
+        line for line in unified_diff(before, after, lineterm="", n=0) if not line.startswith(("@@", "---", "+++"))
+    )
 
 
 def test_the_public_names_are_those_of_the_committed_list() -> None:
