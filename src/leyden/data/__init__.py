@@ -7,7 +7,7 @@ from leyden.data.identifiers import uuid7
 from leyden.data.lookups import apply, get_or_404
 from leyden.data.pages import Page, PageDep, PageParams, paginate
 from leyden.data.settings import DataSettings
-from leyden.data.types import Timestamp
+from leyden.data.types import Document, Timestamp
 from leyden.data.wiring import battery
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "DatabaseBusyError",
     "DatabaseDep",
     "DatabaseDownError",
+    "Document",
     "InvalidValueError",
     "LockedError",
     "Model",

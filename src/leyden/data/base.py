@@ -13,7 +13,7 @@ from sqlalchemy.types import TypeEngine
 
 from leyden.core import Clock
 from leyden.data.identifiers import uuid7
-from leyden.data.types import DOCUMENT, Timestamp
+from leyden.data.types import Document, Timestamp
 
 CLOCK_OPTION = "leyden_clock"
 """The execution option of an engine that says what time it is, so that tests can stop the time."""
@@ -40,8 +40,8 @@ class Base(AsyncAttrs, DeclarativeBase):
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         str: String(255),
         datetime: Timestamp(),
-        dict: DOCUMENT,
-        list: DOCUMENT,
+        dict: Document(),
+        list: Document(),
         # Text and no type of its own: PostgreSQL keeps a type when its table goes, and the next upgrade trips over it.
         enum.Enum: Enum(enum.Enum, native_enum=False, length=64, values_callable=_values),
     }
@@ -50,7 +50,7 @@ class Base(AsyncAttrs, DeclarativeBase):
 @event.listens_for(Base, "resolve_type_annotation")
 def _resolve_generic(annotation: TypeResolve) -> TypeEngine[Any] | None:
     """`dict[str, int]` and `list[str]` are documents too; the map knows bare classes only."""
-    return DOCUMENT if get_origin(annotation.resolved_type) in (dict, list) else None
+    return Document() if get_origin(annotation.resolved_type) in (dict, list) else None
 
 
 def _now(context: DefaultExecutionContext) -> datetime:

@@ -15,7 +15,7 @@ from sqlalchemy.types import TypeEngine
 from leyden.core import Battery
 from leyden.data.base import Base
 from leyden.data.library import library_tables, table_of
-from leyden.data.types import DOCUMENT, Timestamp
+from leyden.data.types import Document, Timestamp
 
 IMPORTS = frozenset({"import sqlalchemy as sa", "from alembic import op"})
 
@@ -116,12 +116,10 @@ def _tidy(body: str) -> str:
 
 
 def _rendered_type(found: TypeEngine[Any], imports: set[str]) -> str | Literal[False]:
-    if isinstance(found, Timestamp):
-        imports.add("from leyden.data import Timestamp")
-        return "Timestamp()"
-    if repr(found) == repr(DOCUMENT):  # Alembic forgets the prefix of a type inside a variant
-        imports.add("from sqlalchemy.dialects import postgresql")
-        return 'sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")'
+    if isinstance(found, Timestamp | Document):
+        name = type(found).__name__
+        imports.add(f"from leyden.data import {name}")
+        return f"{name}()"
     module = type(found).__module__
     if not module.startswith("sqlalchemy."):
         imports.add(f"import {module}")

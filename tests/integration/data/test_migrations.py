@@ -294,6 +294,14 @@ async def test_a_hand_made_migration_has_a_body_to_fill_in(database: Database) -
     assert len(await migrations.upgrade()) == 1
 
 
+async def test_a_migration_that_cannot_be_imported_is_named_with_its_line(database: Database, tmp_path: Path) -> None:
+    revision(tmp_path / "migrations", "one", None, "pass")
+    with (tmp_path / "migrations" / "one.py").open("a") as file:
+        file.write("nonsense()\n")
+    with pytest.raises(MigrationError, match=r"The migration one\.py:10 cannot be read: NameError: .*nonsense"):
+        await Migrations(database).upgrade()
+
+
 async def test_sqlite_refuses_a_migration_that_leaves_a_row_pointing_nowhere(tmp_path: Path) -> None:
     folder = tmp_path / "migrations"
     revision(folder, "one", None, 'op.execute("CREATE TABLE a (id INTEGER PRIMARY KEY)")')

@@ -219,6 +219,20 @@ async def test_moments_come_back_in_utc_to_the_microsecond_and_naive_ones_are_re
             session.add(Account(email_key="b", seen_at=datetime(2026, 1, 1)))  # noqa: DTZ001 -- the naive one
 
 
+async def test_documents_are_stored_whole_and_searched_by_what_is_in_them(ready: Database) -> None:
+    facts = {"town": {"name": "Zürich", "lakes": 1}, "tags": ["a", None, 1.5], "none": None}
+    async with ready.session() as session:
+        session.add_all([Account(email_key="a", facts=facts), Account(email_key="b", facts=None)])
+    async with ready.reader() as session:
+        by_text = select(Account).where(Account.facts["town"]["name"].as_string() == "Zürich")
+        found = (await session.scalars(by_text)).one()
+        assert found.facts == facts
+        by_number = select(Account.email_key).where(Account.facts["town"]["lakes"].as_integer() > 0)
+        assert (await session.scalars(by_number)).all() == ["a"]
+        empty = select(Account.email_key).where(Account.facts.is_(None))
+        assert (await session.scalars(empty)).all() == ["b"]
+
+
 async def test_rows_know_when_they_were_made_and_changed(database: Database) -> None:
     clock = FrozenClock()
     async with Database(database.settings, clock=clock) as ready:

@@ -23,13 +23,13 @@ from leyden.data import (
 from leyden.testing import client
 
 
-class Shelf(Base):
+class PageShelf(Base):
     __tablename__ = "page_shelves"
     id: Mapped[int] = mapped_column(primary_key=True)
-    books: Mapped[list["Book"]] = relationship()
+    books: Mapped[list["PageBook"]] = relationship()
 
 
-class Book(Base):
+class PageBook(Base):
     __tablename__ = "page_books"
     id: Mapped[int] = mapped_column(primary_key=True)
     title: Mapped[str]
@@ -45,9 +45,9 @@ async def fill(database: Database) -> None:
     async with database.writer.begin() as connection:
         await connection.run_sync(lambda c: Base.metadata.create_all(c, tables=tables))
     async with database.session() as session:
-        session.add_all([Shelf(id=number) for number in (1, 2, 3)])
+        session.add_all([PageShelf(id=number) for number in (1, 2, 3)])
         await session.flush()
-        session.add_all([Book(id=number, title=f"t{number:02}", shelf_id=1 + number % 3) for number in range(45)])
+        session.add_all([PageBook(id=number, title=f"t{number:02}", shelf_id=1 + number % 3) for number in range(45)])
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ async def page_of(database: Database, statement: Any, page: int, size: int = 20,
 
 
 async def test_a_page_has_its_items_and_how_many_there_are_in_all(database: Database) -> None:
-    statement = select(Book).order_by(Book.title.desc())
+    statement = select(PageBook).order_by(PageBook.title.desc())
     last = await page_of(database, statement, 3, into=BookRead)
     assert [item.title for item in last.items] == ["t04", "t03", "t02", "t01", "t00"]
     assert (last.page, last.size, last.total, last.pages) == (3, 20, 45, 3)
@@ -71,24 +71,28 @@ async def test_a_page_has_its_items_and_how_many_there_are_in_all(database: Data
 
 
 async def test_beyond_the_last_page_and_of_nothing_there_are_no_items(database: Database) -> None:
-    beyond = await page_of(database, select(Book), 4)
+    beyond = await page_of(database, select(PageBook), 4)
     assert (beyond.items, beyond.total, beyond.pages) == ([], 45, 3)
-    nothing = await page_of(database, select(Book).where(Book.id < 0), 1)
+    nothing = await page_of(database, select(PageBook).where(PageBook.id < 0), 1)
     assert (nothing.items, nothing.total, nothing.pages) == ([], 0, 0)
 
 
 async def test_without_an_order_it_is_the_primary_keys(database: Database) -> None:
-    pages = [await page_of(database, select(Book), number, 7) for number in range(1, 8)]
+    pages = [await page_of(database, select(PageBook), number, 7) for number in range(1, 8)]
     assert [item.id for page in pages for item in page.items] == list(range(45))
 
 
 async def test_joined_collections_filters_and_rows_of_several_columns_count_right(database: Database) -> None:
-    shelves = await page_of(database, select(Shelf).options(joinedload(Shelf.books)), 1, 2)
+    shelves = await page_of(database, select(PageShelf).options(joinedload(PageShelf.books)), 1, 2)
     assert ([shelf.id for shelf in shelves.items], shelves.total) == ([1, 2], 3)
     assert [len(shelf.books) for shelf in shelves.items] == [15, 15]
-    both = await page_of(database, select(Book, Shelf).join(Shelf).where(Shelf.id == 2).order_by(Book.id), 1, 5)
+    both = await page_of(
+        database, select(PageBook, PageShelf).join(PageShelf).where(PageShelf.id == 2).order_by(PageBook.id), 1, 5
+    )
     assert (len(both.items), both.total) == (5, 15)
-    grouped = select(Book.shelf_id, func.count().label("books")).group_by(Book.shelf_id).order_by(Book.shelf_id)
+    grouped = (
+        select(PageBook.shelf_id, func.count().label("books")).group_by(PageBook.shelf_id).order_by(PageBook.shelf_id)
+    )
     counted = await page_of(database, grouped, 1)
     assert [tuple(row) for row in counted.items] == [(1, 15), (2, 15), (3, 15)]
 
@@ -98,7 +102,7 @@ def app_with_pages() -> FastAPI:
 
     @app.get("/books")
     async def books(reader: ReaderDep, page: PageDep, title: str = "") -> Page[BookRead]:
-        return await paginate(reader, select(Book).where(Book.title.contains(title)), page, into=BookRead)
+        return await paginate(reader, select(PageBook).where(PageBook.title.contains(title)), page, into=BookRead)
 
     return app
 
