@@ -86,7 +86,7 @@ def _routes(app: FastAPI, batteries: tuple[Battery, ...]) -> list[Route]:
         Route(
             path=str(context.path),
             methods=sorted(context.methods or ()) or [_kind(context)],
-            name=str(context.name),
+            name=context.name or "",
             battery=owners.get(id(context.endpoint)),
         )
         for context in iter_route_contexts(app.routes)
@@ -119,9 +119,13 @@ def _batteries_table(picture: Picture) -> Table:
 
 
 def _additions(battery: dict[str, Any]) -> str:
-    counted = ("routes", "middleware", "exception_handlers", "checks", "models")
-    sizes = {what: battery[what] if isinstance(battery[what], int) else len(battery[what]) for what in counted}
-    parts = [f"{size} {what.replace('_', ' ')}" for what, size in sizes.items() if size]
+    kinds = ("routes", "middleware", "exception_handlers", "checks", "models")
+    sizes = {what: battery[what] if isinstance(battery[what], int) else len(battery[what]) for what in kinds}
+    parts = [
+        f"{size} {what.replace('_', ' ').removesuffix('s' if size == 1 else '')}"
+        for what, size in sizes.items()
+        if size
+    ]
     parts += [f"leyden {name}" for name in battery["commands"]]
     return ", ".join(parts + (["migrations"] if battery["migrations"] else []))
 

@@ -1,6 +1,5 @@
 """A new app: rendered beside its place, then moved there in one step."""
 
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -50,7 +49,5 @@ def _write(target: Path, package: str, database: str) -> None:
 
 
 def _move(building: Path, target: Path) -> None:
-    """Rename, where nothing has appeared meanwhile."""
-    if target.exists():
-        raise FileExistsError(17, f"'{target.name}' has appeared there meanwhile")
-    shutil.move(building, target)
+    """Fails where something with content has appeared meanwhile."""
+    building.rename(target)
