@@ -1,0 +1,1 @@
+"""A small video community: accounts, channels, videos, and pages to find them."""

@@ -1,0 +1,62 @@
+"""Which videos somebody may see, list and find, as conditions to put into a select."""
+
+from leyden.auth import User
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
+from sqlalchemy.orm import contains_eager, selectinload
+
+from tube.channels.models import Channel
+from tube.videos.models import Video, VideoTag, Visibility
+
+
+def videos() -> Select[Video]:
+    """Videos with their channel (by a join) and tags (by one more query), newest first."""
+    return (
+        select(Video)
+        .join(Video.channel)
+        .options(contains_eager(Video.channel), selectinload(Video.labels))
+        .order_by(Video.created_at.desc(), Video.id.desc())
+    )
+
+
+def seen_by(user: User | None) -> ColumnElement[bool]:
+    """What this user may open; None is a visitor who has not signed in."""
+    return or_(Video.visibility.in_((Visibility.PUBLIC, Visibility.UNLISTED)), *_own(user))
+
+
+def listed_for(user: User | None) -> ColumnElement[bool]:
+    """What this user finds in lists: everything public, and everything of their own."""
+    return or_(Video.visibility == Visibility.PUBLIC, *_own(user))
+
+
+def matching(words: str = "", *, tag: str | None = None, channel: str | None = None) -> ColumnElement[bool]:
+    """Videos in which every word occurs in title, description or tags, in upper or lower case."""
+    conditions = [_mentions(word) for word in words.split()]
+    if tag is not None:
+        conditions.append(Video.labels.any(VideoTag.name == tag))
+    if channel is not None:
+        conditions.append(Channel.handle == channel)
+    return and_(true(), *conditions)
+
+
+def popular_tags(*, limit: int) -> Select[str]:
+    """The tags that most public videos have."""
+    return (
+        select(VideoTag.name)
+        .join(Video, Video.id == VideoTag.video_id)
+        .where(Video.visibility == Visibility.PUBLIC)
+        .group_by(VideoTag.name)
+        .order_by(func.count().desc(), VideoTag.name)
+        .limit(limit)
+    )
+
+
+def _own(user: User | None) -> list[ColumnElement[bool]]:
+    return [Channel.owner_id == user.id] if user else []
+
+
+def _mentions(word: str) -> ColumnElement[bool]:
+    return or_(
+        Video.title.icontains(word, autoescape=True),
+        Video.description.icontains(word, autoescape=True),
+        Video.labels.any(VideoTag.name.icontains(word, autoescape=True)),
+    )

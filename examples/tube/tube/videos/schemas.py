@@ -1,0 +1,60 @@
+import uuid
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import MISSING, AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from tube.channels.schemas import Handle
+from tube.text import ONE_LINE, Description, Title, lowered
+from tube.videos.models import Visibility
+
+
+def _sorted_once(tags: list[str]) -> list[str]:
+    return sorted(set(tags))
+
+
+Tag = Annotated[
+    str,
+    BeforeValidator(lowered),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=30, pattern=ONE_LINE),
+]
+Tags = Annotated[list[Tag], Field(max_length=10), AfterValidator(_sorted_once)]
+
+
+class VideoCreate(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    channel: Annotated[Handle, Field(description="The handle of one of your channels.")]
+    title: Title
+    description: Description = ""
+    tags: Tags = Field(default_factory=list)
+    visibility: Visibility = Visibility.PUBLIC
+
+
+class VideoUpdate(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    title: Title | MISSING = MISSING
+    description: Description | MISSING = MISSING
+    tags: Tags | MISSING = MISSING
+    visibility: Visibility | MISSING = MISSING
+
+
+class ChannelOfVideo(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    handle: str
+    title: str
+
+
+class VideoRead(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    id: uuid.UUID
+    channel: ChannelOfVideo
+    title: str
+    description: str
+    tags: list[str]
+    visibility: Visibility
+    created_at: datetime
+    updated_at: datetime
