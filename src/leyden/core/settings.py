@@ -45,6 +45,7 @@ class Settings(BaseSettings):
     model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
         env_prefix="APP_",
         env_nested_delimiter="__",
+        nested_model_default_partial_update=True,  # one option set outside leaves the section's others as in code
         env_file=".env",
         env_file_encoding="utf-8",
         dotenv_filtering="match_prefix",
@@ -69,7 +70,7 @@ class Settings(BaseSettings):
             raise ConfigurationError("The .env file or config.toml is not UTF-8. Save it as UTF-8.") from None
         except SettingsError as error:
             raise ConfigurationError(
-                f"{error}. A section is a JSON object; an option is APP_SECTION__OPTION."
+                f'{error}. Lists and sections are JSON, such as ["a", "b"]; an option is APP_SECTION__OPTION.'
             ) from None
 
     @property

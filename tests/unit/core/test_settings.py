@@ -200,3 +200,16 @@ def test_the_environment_is_production_unless_somebody_says_otherwise(
     assert App().development
     assert write(toml='environment = "test"')().environment == "test"
     assert write(APP_ENVIRONMENT="production")().environment == "production"
+
+
+def test_one_option_from_outside_leaves_the_others_of_its_section_as_in_the_code(write: Write) -> None:
+    class Depot(Section):
+        street: str
+        doors: int = 1
+
+    class Storage(Settings):
+        depot: Depot = Depot(street="Harbour Road", doors=2)
+
+    write(APP_DEPOT__DOORS="3")
+
+    assert Storage().depot == Depot(street="Harbour Road", doors=3)
