@@ -19,12 +19,12 @@ def lowered(value: Any) -> Any:
     return composed(value.lower()) if isinstance(value, str) else value
 
 
-# Before and not after the constraints: composing may change the length.
+# The constraints come first, nearest to `str`: what stands behind them runs before them, and composing changes lengths.
 Title = Annotated[
     str,
-    BeforeValidator(composed),
     StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=ONE_LINE),
+    BeforeValidator(composed),
 ]
 Description = Annotated[
-    str, BeforeValidator(composed), StringConstraints(strip_whitespace=True, max_length=5000, pattern=MANY_LINES)
+    str, StringConstraints(strip_whitespace=True, max_length=5000, pattern=MANY_LINES), BeforeValidator(composed)
 ]

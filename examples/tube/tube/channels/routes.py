@@ -7,6 +7,7 @@ from leyden.data import Page, PageDep, ReaderDep, SessionDep, apply, paginate
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from tube.answers import NOT_FOUND, NOT_SIGNED_IN, TAKEN, TO_CHANGE
 from tube.channels.errors import NotYoursError
 from tube.channels.models import Channel
 from tube.channels.schemas import ChannelCreate, ChannelRead, ChannelUpdate, Handle
@@ -23,7 +24,7 @@ async def list_channels(session: ReaderDep, page: PageDep) -> Page[ChannelRead]:
     return await paginate(session, query, page, into=ChannelRead)
 
 
-@router.post("", summary="Create a channel", status_code=status.HTTP_201_CREATED)
+@router.post("", summary="Create a channel", status_code=status.HTTP_201_CREATED, responses=NOT_SIGNED_IN | TAKEN)
 async def create_channel(new: ChannelCreate, session: SessionDep, user: CurrentUser) -> ChannelRead:
     """Answers 409, naming the field, when the handle is taken."""
     channel = Channel(owner_id=user.id, **new.model_dump())
@@ -32,12 +33,12 @@ async def create_channel(new: ChannelCreate, session: SessionDep, user: CurrentU
     return ChannelRead.model_validate(channel)
 
 
-@router.get("/{handle}", summary="Read a channel")
+@router.get("/{handle}", summary="Read a channel", responses=NOT_FOUND)
 async def read_channel(handle: HandlePath, session: ReaderDep) -> ChannelRead:
     return ChannelRead.model_validate(await channel_called(handle, session))
 
 
-@router.patch("/{handle}", summary="Change a channel")
+@router.patch("/{handle}", summary="Change a channel", responses=TO_CHANGE | TAKEN)
 async def change_channel(
     handle: HandlePath, changes: ChannelUpdate, session: SessionDep, user: CurrentUser
 ) -> ChannelRead:
@@ -48,7 +49,7 @@ async def change_channel(
     return ChannelRead.model_validate(channel)
 
 
-@router.delete("/{handle}", summary="Delete a channel", status_code=status.HTTP_204_NO_CONTENT)
+@router.delete("/{handle}", summary="Delete a channel", status_code=status.HTTP_204_NO_CONTENT, responses=TO_CHANGE)
 async def delete_channel(handle: HandlePath, session: SessionDep, user: CurrentUser) -> None:
     """Its videos go with it."""
     await session.delete(await own_channel(handle, session, user))

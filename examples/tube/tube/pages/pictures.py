@@ -57,7 +57,7 @@ def _waves(dice: Dice, hue: int) -> Iterator[str]:
 def _rings(dice: Dice, hue: int) -> Iterator[str]:
     x, y = dice.between(120, 360), dice.between(90, 180)
     for ring in range(7, 0, -1):
-        yield _disc(x, y, ring * 30, f"hsl({(hue + ring * 9) % 360} 70% {30 + ring * 7}%)", 0.42)
+        yield _disc(x, y, ring * 30, f"hsl({(hue + ring * 9) % 360} 52% {30 + ring * 7}%)", 0.42)
 
 
 def _skyline(dice: Dice, hue: int) -> Iterator[str]:

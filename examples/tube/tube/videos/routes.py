@@ -4,9 +4,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query, status
 from leyden.auth import CurrentUser, OptionalUser, User
 from leyden.core import ClockDep, NotFoundError
-from leyden.data import Page, PageDep, ReaderDep, SessionDep, apply, paginate
+from leyden.data import Page, PageDep, ReaderDep, SessionDep, paginate
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from tube.answers import NOT_FOUND, NOT_SIGNED_IN, TO_CHANGE
 from tube.channels.errors import NotYoursError
 from tube.channels.routes import own_channel
 from tube.channels.schemas import Handle
@@ -18,7 +19,7 @@ from tube.videos.schemas import Tag, VideoCreate, VideoRead, VideoUpdate
 router = APIRouter(prefix="/api/videos", tags=["videos"])
 
 
-@router.get("", summary="Find videos")
+@router.get("", summary="Find videos", responses=NOT_SIGNED_IN)
 async def list_videos(
     session: ReaderDep,
     user: OptionalUser,
@@ -32,35 +33,38 @@ async def list_videos(
     return await paginate(session, query, page, into=VideoRead)
 
 
-@router.post("", summary="Create a video", status_code=status.HTTP_201_CREATED)
+@router.post("", summary="Create a video", status_code=status.HTTP_201_CREATED, responses=TO_CHANGE)
 async def create_video(new: VideoCreate, session: SessionDep, user: CurrentUser) -> VideoRead:
     """On a channel of your own; its file is uploaded separately."""
     channel = await own_channel(new.channel, session, user)
-    video = Video(channel=channel, **new.model_dump(exclude={"channel"}))
+    # labels=[]: a list of tags that was never touched would have to be loaded, which lazy="raise" refuses.
+    video = Video(channel=channel, labels=[], **new.model_dump(exclude={"channel"}))
     session.add(video)
     await session.flush()
     return VideoRead.model_validate(video)
 
 
-@router.get("/{video_id}", summary="Read a video")
+@router.get("/{video_id}", summary="Read a video", responses=NOT_SIGNED_IN | NOT_FOUND)
 async def read_video(video_id: uuid.UUID, session: ReaderDep, user: OptionalUser) -> VideoRead:
     return VideoRead.model_validate(await _video(video_id, session, user))
 
 
-@router.patch("/{video_id}", summary="Change a video")
+@router.patch("/{video_id}", summary="Change a video", responses=TO_CHANGE)
 async def change_video(
     video_id: uuid.UUID, changes: VideoUpdate, session: SessionDep, user: CurrentUser, clock: ClockDep
 ) -> VideoRead:
     """Fields left out stay as they are; tags are replaced as a whole."""
     video = await _own_video(video_id, session, user)
-    apply(changes, to=video)
+    # By hand: leyden.data.apply knows columns and relationships, and tags are a view of a relationship.
+    for name, value in changes.model_dump(exclude_unset=True).items():
+        setattr(video, name, value)
     # Tags lie in a table of their own: changing only them would leave this row, and its time, as they were.
     video.updated_at = clock.now()
     await session.flush()
     return VideoRead.model_validate(video)
 
 
-@router.delete("/{video_id}", summary="Delete a video", status_code=status.HTTP_204_NO_CONTENT)
+@router.delete("/{video_id}", summary="Delete a video", status_code=status.HTTP_204_NO_CONTENT, responses=TO_CHANGE)
 async def delete_video(video_id: uuid.UUID, session: SessionDep, user: CurrentUser) -> None:
     await session.delete(await _own_video(video_id, session, user))
 

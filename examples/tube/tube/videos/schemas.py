@@ -15,8 +15,8 @@ def _sorted_once(tags: list[str]) -> list[str]:
 
 Tag = Annotated[
     str,
-    BeforeValidator(lowered),
     StringConstraints(strip_whitespace=True, min_length=1, max_length=30, pattern=ONE_LINE),
+    BeforeValidator(lowered),
 ]
 Tags = Annotated[list[Tag], Field(max_length=10), AfterValidator(_sorted_once)]
 
