@@ -7,6 +7,7 @@ import socket
 from leyden.core.errors import StartError
 
 BACKLOG = 2048
+LAST_PORT = 65535
 
 
 class AddressTakenError(StartError):
@@ -41,7 +42,7 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         taken.close()
         if error.errno == errno.EADDRINUSE:
-            raise AddressTakenError(host=host, port=port, other=port + 1 if port < 65535 else 8000) from error  # noqa: PLR2004
+            raise AddressTakenError(host=host, port=port, other=port % LAST_PORT + 1) from error
         raise AddressError(host=host, port=port, reason=_reason(error)) from error
     taken.set_inheritable(True)
     return taken

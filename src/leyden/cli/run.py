@@ -6,7 +6,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from leyden.cli.address import listen
+from leyden.cli.address import LAST_PORT, listen
 from leyden.cli.environment import declared_environment, imply, loopback
 from leyden.cli.lookup import project_here
 from leyden.cli.plan import Plan
@@ -24,7 +24,7 @@ _CAN_RELOAD = os.name == "posix"  # elsewhere a process cannot become another on
 def run(
     *,
     host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for other machines.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(envvar="PORT", min=0, max=65535, help="The port to listen on.")] = 8000,
+    port: Annotated[int, typer.Option(envvar="PORT", min=0, max=LAST_PORT, help="The port to listen on.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="How many processes serve.")] = 1,
     reload: Annotated[
         bool | None,

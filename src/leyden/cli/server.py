@@ -159,9 +159,18 @@ def serve(config: ServerConfig, taken: socket.socket, signals: Signals) -> int:
     return 0 if server.started else START_FAILED
 
 
+class Workers(Multiprocess):
+    """uvicorn's supervisor, which notices at once that a worker has died while it was importing the app."""
+
+    def keep_subprocess_alive(self) -> None:
+        for process in self.processes:
+            process.child_conn.close()  # while the parent has it too, the pipe of a dead worker stays open
+        super().keep_subprocess_alive()
+
+
 def serve_with_workers(config: ServerConfig, taken: socket.socket) -> int:
     """Serve in several processes, replaced when they die, until a signal; the exit code."""
-    supervisor = Multiprocess(config, sockets=[taken])
+    supervisor = Workers(config, sockets=[taken])
     supervisor.run()
     failed = any(process.exitcode == START_FAILED for process in supervisor.processes)
     return START_FAILED if failed else 0

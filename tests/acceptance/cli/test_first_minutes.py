@@ -92,6 +92,15 @@ def test_check_inspect_and_shell_know_the_app(call: Call, shop: Path) -> None:
     assert "'sqlite'" in shell.stdout
 
 
+def test_one_option_in_the_environment_or_in_config_leaves_the_others_as_they_are(call: Call, shop: Path) -> None:
+    config = (shop / "config.toml").read_text()
+    (shop / "config.toml").write_text(config.replace('# access_ttl = "PT10M"', 'access_ttl = "PT5M"'))
+
+    assert call("db", "upgrade", cwd=shop, APP_DATA__POOL_SIZE="3").returncode == 0
+    assert call("check", cwd=shop, APP_DATA__POOL_SIZE="3").stdout == "Nothing is wrong.\n"
+    assert (shop / "var" / "shop.db").exists()
+
+
 def test_an_async_command_of_the_users_feature_really_runs(call: Call, shop: Path) -> None:
     (shop / "shop" / "notes" / "commands.py").write_text(
         "import asyncio\n\nimport typer\n\ncommands = typer.Typer()\n\n\n"
