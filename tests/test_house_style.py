@@ -29,7 +29,7 @@ BARE_NOQA = re.compile(r"#\s*noqa(?!:\s*[A-Z]+[0-9]+)", re.IGNORECASE)
 BARE_IGNORE = re.compile(r"#\s*(?:type|mypy|pyright):\s*ignore(?!\[)")
 UNEXPLAINED = re.compile(r"#\s*(?:noqa:\s*[A-Z0-9, ]+|type:\s*ignore\[[\w, -]+\])\s*$")
 MACHINE = re.compile(
-    r"(?<![\w.<-])/(?:work|root)/[\w.]|--(?:extra-)?index-url|\bfind-links\b|registry\.npmjs|/simple/?\b"
+    r"(?<![\w.<-])/(?:work|root)/[\w.]|--(?:extra-)?index-url|\bfind-links\b|registry\.npmjs|\bpypi\.org\b|/simple/?\b"
 )
 HOW_IT_WAS_TYPED = re.compile(
     r"\b(?:claude|anthropic|chatgpt|copilot|openai|language model|ai assistant|subagent|co-authored-by)\b",

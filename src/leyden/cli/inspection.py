@@ -77,7 +77,7 @@ def _battery(battery: Battery) -> dict[str, Any]:
 
 def _routes(app: FastAPI, batteries: tuple[Battery, ...]) -> list[Route]:
     owners = {
-        id(context.endpoint): battery.name
+        id(context.original_route): battery.name  # a mount has no endpoint
         for battery in batteries
         for router in battery.routers
         for context in iter_route_contexts(router.routes)
@@ -87,7 +87,7 @@ def _routes(app: FastAPI, batteries: tuple[Battery, ...]) -> list[Route]:
             path=str(context.path),
             methods=sorted(context.methods or ()) or [_kind(context)],
             name=context.name or "",
-            battery=owners.get(id(context.endpoint)),
+            battery=owners.get(id(context.original_route)),
         )
         for context in iter_route_contexts(app.routes)
     ]
@@ -114,7 +114,8 @@ def _draw(picture: Picture, console: Console) -> None:
 def _batteries_table(picture: Picture) -> Table:
     table = _table("name", "needs", "provides", "adds")
     for battery in picture.batteries:
-        table.add_row(battery["name"], ", ".join(battery["requires"]), battery["provides"] or "", _additions(battery))
+        provided = (battery["provides"] or "").rpartition(".")[2]  # the class alone: a dotted name would be folded
+        table.add_row(battery["name"], ", ".join(battery["requires"]), provided, _additions(battery))
     return table
 
 

@@ -1,8 +1,15 @@
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import APIRouter
+from starlette.applications import Starlette
+
+from leyden import Battery, create_app
+from leyden.cli.inspection import picture_of
+from leyden.core.project import Project
 
 
 @pytest.mark.usefixtures("project")
@@ -21,3 +28,15 @@ def test_tables_say_it_to_people(leyden: Callable[..., Any]) -> None:
     assert "Middleware, outermost first" in output
     assert "leyden hi" in output
     assert "GET" in output
+
+
+def test_a_mount_belongs_to_the_battery_that_brought_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = APIRouter(), APIRouter()
+    first.mount("/first", Starlette())
+    second.mount("/second", Starlette())
+    app = create_app([Battery(name="one", routers=(first,)), Battery(name="two", routers=(second,))])
+    monkeypatch.setattr(Project, "app", app)
+
+    routes = picture_of(Project(tmp_path, "app:app")).routes
+
+    assert [(route.path, route.battery) for route in routes] == [("/first", "one"), ("/second", "two")]
