@@ -114,6 +114,18 @@ async def test_what_is_missing_is_a_page_for_people_and_a_problem_for_programs(
     assert "找不到页面" in chinese.text
 
 
+async def test_no_address_makes_a_page_link_to_another_host(client: AsyncClient) -> None:
+    answer = await client.get("http://localhost//evil.example/path", headers=BROWSER)
+    assert answer.status_code == 404
+    assert 'href="//' not in answer.text
+
+
+async def test_pages_allow_no_script_and_nothing_from_elsewhere(client: AsyncClient) -> None:
+    policy = (await client.get("/")).headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+
+
 async def test_pictures_and_files_are_there_and_may_be_kept(client: AsyncClient) -> None:
     picture = await client.get(f"/thumbnails/{NOBODY}.svg")
     assert picture.headers["content-type"].startswith("image/svg+xml")

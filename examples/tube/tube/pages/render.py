@@ -58,7 +58,8 @@ def render(request: Request, template: str, *, status: int = 200, **values: Any)
 def _here(request: Request, **changes: Any) -> str:
     """The address of this page with other parameters; the path stays relative to the host."""
     url = request.url.include_query_params(**changes)
-    return f"{url.path}?{url.query}"
+    # One slash only: a browser reads //example.com as another host.
+    return f"/{url.path.lstrip('/')}?{url.query}"
 
 
 def _docs(request: Request) -> str | None:
