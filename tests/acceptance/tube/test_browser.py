@@ -125,6 +125,18 @@ def test_the_language_is_the_browsers_and_the_switch_is_remembered(visit: Open) 
     assert page.get_by_role("heading", name="Newest videos").is_visible()
 
 
+def test_the_documentation_shows_every_operation_without_anything_from_elsewhere(visit: Open) -> None:
+    page = visit("/docs")
+    page.locator(".opblock").first.wait_for()
+
+    document = page.request.get("/openapi.json").json()
+    assert page.locator(".opblock").count() == sum(len(operations) for operations in document["paths"].values())
+    page.locator(".opblock-summary", has_text="Find videos").click()
+    page.get_by_role("button", name="Try it out").click()
+    page.get_by_role("button", name="Execute").click()
+    page.locator(".live-responses-table", has_text="Finding Andromeda").wait_for()
+
+
 @pytest.mark.parametrize("kind", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_no_page_is_wider_than_its_window_in_either_language(visit: Open, kind: dict[str, Any]) -> None:
     for locale in ("en-GB", "zh-CN"):
