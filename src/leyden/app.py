@@ -13,7 +13,6 @@ from leyden.core.battery import Battery, check_order
 from leyden.core.errors import ConfigurationError, LeydenError
 from leyden.core.resources import lifespan_with, remember
 
-Handlers = Mapping[int | type[Exception], Callable[..., Any]]
 _STOCK_HANDLERS = (http_exception_handler, request_validation_exception_handler)
 
 
@@ -22,7 +21,9 @@ def create_app(batteries: Sequence[Battery], **fastapi: Any) -> FastAPI:
 
     Its documentation pages are off unless a battery or a keyword turns them on: FastAPI's load from a CDN.
     """
-    app = FastAPI(**{"docs_url": None, "redoc_url": None, "openapi_url": None, **fastapi})
+    if not (fastapi.get("docs_url") or fastapi.get("redoc_url")):
+        fastapi.setdefault("openapi_url", None)
+    app = FastAPI(**{"docs_url": None, "redoc_url": None, **fastapi})
     install(app, batteries)
     return app
 
@@ -30,8 +31,8 @@ def create_app(batteries: Sequence[Battery], **fastapi: Any) -> FastAPI:
 def install(app: FastAPI, batteries: Sequence[Battery]) -> None:
     """Add batteries to an existing FastAPI application, once, before it starts.
 
-    Their middleware goes outside the app's own, also outside what it adds later, first is outermost; what the app
-    handles itself stays its own.
+    Their middleware goes outside the app's own, also outside what it adds later, first is outermost. Their routes come
+    before the app's own, so that no catch-all of the app hides them. Errors the app handles itself stay its own.
     Raises BatteryOrderError when the list cannot start and ConfigurationError when the app has started.
     """
     check_order(batteries)
@@ -40,10 +41,13 @@ def install(app: FastAPI, batteries: Sequence[Battery]) -> None:
     known = remember(app, batteries)
     layers = [middleware for battery in batteries for middleware in battery.middleware]
     app.user_middleware = _BatteriesOutside(layers, app.user_middleware)
+    own_routes = app.router.routes.copy()
+    app.router.routes.clear()
     for battery in batteries:
         _add_handlers(app, battery.exception_handlers)
         for router in battery.routers:
             app.include_router(router)
+    app.router.routes += own_routes
     app.exception_handlers.setdefault(LeydenError, _answer_plainly)
     app.router.lifespan_context = lifespan_with(app.router.lifespan_context, known)
 
@@ -59,9 +63,12 @@ class _BatteriesOutside(list[Middleware]):
         super().insert(max(int(index), self._outside), layer)
 
 
-def _add_handlers(app: FastAPI, handlers: Handlers) -> None:
+def _add_handlers(app: FastAPI, handlers: Mapping[int | type[Exception], Callable[..., Any]]) -> None:
     for kind, handler in handlers.items():
-        if app.exception_handlers.get(kind) in (None, *_STOCK_HANDLERS):
+        known = app.exception_handlers.get(kind)
+        if kind is Exception:
+            known = known or app.exception_handlers.get(500)  # to Starlette the same, and the later one would win
+        if known in (None, *_STOCK_HANDLERS):
             app.exception_handlers[kind] = handler
 
 

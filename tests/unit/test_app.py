@@ -96,6 +96,8 @@ async def test_documentation_from_a_foreign_host_is_off_unless_asked_for() -> No
             assert (await http.get(path)).status_code == 404
     async with client(create_app([], openapi_url="/openapi.json")) as http:
         assert (await http.get("/openapi.json")).status_code == 200
+    async with client(create_app([], docs_url="/docs")) as http:
+        assert (await http.get("/docs")).status_code == 200
 
 
 async def test_endpoints_of_a_battery_get_its_resource() -> None:
@@ -273,3 +275,41 @@ async def test_resources_close_when_the_apps_own_lifespan_fails() -> None:
         async with client(app):
             pytest.fail("must not start")
     assert installed(app).resources is None
+
+
+async def test_no_catch_all_of_an_existing_app_hides_the_routes_of_a_battery() -> None:
+    app = FastAPI()
+
+    @app.get("/{path:path}")
+    async def everything(path: str) -> str:
+        return f"everything at {path}"
+
+    install(app, [lamp()])
+    async with client(app) as http:
+        assert (await http.get("/lamp")).json() == "white"
+        assert (await http.get("/other")).json() == "everything at other"
+
+
+async def test_an_apps_own_handler_of_unexpected_errors_answers_under_either_name() -> None:
+    for own in (500, Exception):
+        app = FastAPI(exception_handlers={own: own_answer})
+
+        @app.get("/")
+        async def fail() -> None:
+            raise ZeroDivisionError
+
+        install(app, [Battery(name="errors", exception_handlers={Exception: answer})])
+        async with client(app, raise_app_exceptions=False) as http:
+            assert (await http.get("/")).status_code == 498
+
+
+async def test_a_mounted_app_gets_the_resources_of_the_app_around_it() -> None:
+    inner, app = FastAPI(), create_app([lamp(colour="green")])
+
+    @inner.get("/")
+    async def read(lamp: LampDep) -> str:
+        return lamp.colour
+
+    app.mount("/inner", inner)
+    async with client(app) as http:
+        assert (await http.get("/inner/")).json() == "green"

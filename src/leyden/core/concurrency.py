@@ -2,16 +2,18 @@
 
 import asyncio
 import functools
-from collections.abc import Callable, Coroutine, Iterable, Iterator
-from concurrent.futures import CancelledError
-from contextlib import contextmanager, suppress
+import threading
+from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from anyio import CapacityLimiter
 from anyio import to_process as anyio_process
-from anyio import to_thread as anyio_thread
 
 from leyden.core.errors import OverloadedError
 
@@ -98,51 +100,58 @@ def _as_exception(error: asyncio.CancelledError) -> CancelledError:
 
 
 class Limit:
-    """How many calls may run at once, and how many may wait; one more is refused with OverloadedError."""
+    """How many calls may run at once, and how many may wait; one more is refused with OverloadedError.
+
+    A call counts until it has really ended: a thread goes on when nobody waits for it any more.
+    """
 
     def __init__(self, concurrent: int, *, waiting: int = 100) -> None:
         if concurrent < 1 or waiting < 0:
             raise ValueError("concurrent must be at least 1 and waiting at least 0")
         self.concurrent = concurrent
         self.waiting = waiting
-        self._queues: WeakKeyDictionary[asyncio.AbstractEventLoop, _Queue] = WeakKeyDictionary()
+        self._inside = 0
+        self._lock = threading.Lock()
+        self._limiters: WeakKeyDictionary[asyncio.AbstractEventLoop, CapacityLimiter] = WeakKeyDictionary()
 
-    @contextmanager
-    def place(self) -> Iterator[CapacityLimiter]:
-        """A place among those that run or wait in this event loop, and the limiter that lets it run.
+    @cached_property
+    def threads(self) -> ThreadPoolExecutor:
+        """As many threads as calls may run at once, started when they are needed."""
+        return ThreadPoolExecutor(self.concurrent, thread_name_prefix="leyden")
 
-        Raises OverloadedError when all places are taken.
-        """
+    @property
+    def processes(self) -> CapacityLimiter:
+        """The limiter of the running event loop."""
         loop = asyncio.get_running_loop()
-        queue = self._queues.get(loop)
-        if queue is None:
-            queue = self._queues[loop] = _Queue(self.concurrent)
-        if queue.inside >= self.concurrent + self.waiting:
-            raise OverloadedError
-        queue.inside += 1  # counted here: the limiter sees a call only after it has yielded once
-        try:
-            yield queue.limiter
-        finally:
-            queue.inside -= 1
+        if loop not in self._limiters:
+            self._limiters[loop] = CapacityLimiter(self.concurrent)
+        return self._limiters[loop]
 
+    def enter(self) -> None:
+        """Take a place among those that run or wait. Raises OverloadedError when all are taken."""
+        with self._lock:
+            if self._inside >= self.concurrent + self.waiting:
+                raise OverloadedError
+            self._inside += 1
 
-class _Queue:
-    """Who runs or waits for one limit in one event loop."""
-
-    def __init__(self, concurrent: int) -> None:
-        self.limiter = CapacityLimiter(concurrent)
-        self.inside = 0
+    def leave(self, _job: object = None) -> None:
+        with self._lock:
+            self._inside -= 1
 
 
 async def to_thread(limit: Limit, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a blocking function in a thread, within `limit`."""
-    call = functools.partial(function, *args, **kwargs)
-    with limit.place() as limiter:
-        return await anyio_thread.run_sync(call, limiter=limiter)
+    """Call a blocking function in a thread, within `limit`; cancelled while it waits, it is never called."""
+    limit.enter()
+    job = limit.threads.submit(copy_context().run, functools.partial(function, *args, **kwargs))
+    job.add_done_callback(limit.leave)
+    return await asyncio.wrap_future(job)
 
 
 async def to_process(limit: Limit, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a picklable, CPU-bound function in another process, within `limit`; cancelling kills the process."""
-    call = functools.partial(function, *args, **kwargs)
-    with limit.place() as limiter:
-        return await anyio_process.run_sync(call, cancellable=True, limiter=limiter)
+    limit.enter()
+    try:
+        call = functools.partial(function, *args, **kwargs)
+        return await anyio_process.run_sync(call, cancellable=True, limiter=limit.processes)
+    finally:
+        limit.leave()

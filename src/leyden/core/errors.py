@@ -39,7 +39,8 @@ class LeydenError(Exception):
         **params: Any,
     ) -> None:
         self.translatable = detail is None
-        self.detail = detail if detail is not None else type(self).message().format(**params)
+        message = type(self).message() if detail is None else detail
+        self.detail = message.format(**params) if detail is None and params else message
         self.fields = tuple(fields)
         self.headers = dict(headers or {})
         self.params = params

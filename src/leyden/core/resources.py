@@ -82,7 +82,7 @@ def resource(kind: type[T]) -> Callable[[HTTPConnection], Coroutine[Any, Any, T]
     """A dependency that gives the running resource of this type to HTTP and WebSocket endpoints alike."""
 
     async def provide(connection: HTTPConnection) -> T:
-        live = installed(connection.app).resources
+        live = _around(connection).resources
         if live is None:
             raise ResourceMissingError(
                 f"{kind.__name__} is not running: the app's lifespan has not started. "
@@ -91,6 +91,14 @@ def resource(kind: type[T]) -> Callable[[HTTPConnection], Coroutine[Any, Any, T]
         return live[kind]
 
     return provide
+
+
+def _around(connection: HTTPConnection) -> Installed:
+    """What is known of the app that serves this connection, or of the app that one is mounted in."""
+    outer = connection.scope.get("state", {}).get(_STATE_KEY)
+    if isinstance(outer, Installed) and not hasattr(connection.app.state, _STATE_KEY):
+        return outer
+    return installed(connection.app)
 
 
 ClockDep = Annotated[Clock, Depends(resource(Clock))]
@@ -153,7 +161,7 @@ def lifespan_with(app_lifespan: Callable[[Any], Any], known: Installed) -> Calla
             known.resources = resources
             try:
                 async with app_lifespan(app) as state:
-                    yield state
+                    yield {**(state or {}), _STATE_KEY: known}  # reaches mounted apps, whose own lifespan never runs
             finally:
                 known.resources = None
 

@@ -105,9 +105,16 @@ def _refuse_unknown_variables(cls: type[Settings]) -> None:
     for variable in os.environ:
         if not prefix or not variable.upper().startswith(prefix):  # without a prefix all of the shell would be refused
             continue
-        name = variable[len(prefix) :].lower().partition("__")[0]
-        if name not in cls.model_fields:
+        name, nested, _ = variable[len(prefix) :].lower().partition("__")
+        if name not in cls.model_fields and (nested or _nearly(name, cls.model_fields)):
             raise ConfigurationError(_unknown(variable, name, cls.model_fields, before=prefix, shown=str.upper))
+
+
+def _nearly(name: str, known: Mapping[str, Any]) -> bool:
+    """Whether a variable was meant for us: a platform may have an APP_HOME of its own."""
+    return bool(get_close_matches(name, list(known), cutoff=0.7)) or any(
+        name.startswith(f"{field}_") for field in known
+    )
 
 
 def _explain(cls: type[BaseModel], error: ValidationError) -> str:

@@ -11,6 +11,9 @@ from leyden.core.events import Events
 
 _log = logging.getLogger("leyden.supervisor")
 
+UNWIND = 5.0
+"""Seconds that cancelled coroutines get to clean up."""
+
 
 @dataclass(frozen=True, slots=True)
 class TaskFailed:
@@ -42,13 +45,19 @@ class Supervisor:
         return task
 
     async def drain(self, grace: float) -> None:
-        """Wait up to `grace` seconds for what runs, then cancel the rest and wait for it to unwind."""
+        """Wait up to `grace` seconds for what runs, cancel the rest, and give it UNWIND seconds to end."""
         if self._running:
             await asyncio.wait(self._running, timeout=grace)
-        while self._running:  # again for what a cancelled coroutine spawned while it unwound
-            for task in self._running:
+        cancelled = set[asyncio.Task[Any]]()
+        end = asyncio.get_running_loop().time() + UNWIND
+        while self._running and (left := end - asyncio.get_running_loop().time()) > 0:
+            for task in self._running - cancelled:  # again for what a cancelled coroutine spawned while it unwound
                 task.cancel("the app is stopping")
-            await asyncio.wait(self._running)
+                cancelled.add(task)
+            await asyncio.wait(self._running, timeout=left)
+        if self._running:
+            names = ", ".join(sorted(task.get_name() for task in self._running))
+            _log.error("background coroutines would not be cancelled and are left behind: %s", names)
 
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)

@@ -204,17 +204,52 @@ async def test_one_more_than_run_and_wait_is_refused_even_if_all_come_at_once() 
     await to_thread(limit, time.sleep, 0)  # there is room again
 
 
-async def test_a_call_that_fails_or_is_cancelled_gives_its_place_back() -> None:
+async def test_a_call_that_fails_gives_its_place_back() -> None:
     limit = Limit(1, waiting=0)
     for _ in range(3):
         with pytest.raises(ZeroDivisionError):
             await to_thread(limit, lambda: 1 // 0)
-    cancelled = asyncio.create_task(to_thread(limit, time.sleep, 0.01))
-    await asyncio.sleep(0)
-    cancelled.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await cancelled
     assert await to_thread(limit, lambda: 1) == 1
+
+
+async def test_a_thread_that_nobody_waits_for_any_more_keeps_its_place_until_it_ends() -> None:
+    limit, begun, go_on = Limit(1, waiting=0), threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        go_on.wait(10)
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await to_thread(limit, work)
+    assert begun.is_set()
+    with pytest.raises(OverloadedError):
+        await to_thread(limit, lambda: 1)
+    go_on.set()
+    async with asyncio.timeout(5):
+        while await _refused(limit):  # noqa: ASYNC110 -- the thread tells no event that it has ended
+            await asyncio.sleep(0.01)
+
+
+async def test_a_call_cancelled_while_it_waits_is_never_made() -> None:
+    limit, go_on, calls = Limit(1, waiting=1), threading.Event(), list[int]()
+    first = asyncio.create_task(to_thread(limit, go_on.wait, 10))
+    await asyncio.sleep(0.01)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await to_thread(limit, calls.append, 1)
+    go_on.set()
+    await first
+    await to_thread(limit, calls.append, 2)
+    assert calls == [2]
+
+
+async def _refused(limit: Limit) -> bool:
+    try:
+        await to_thread(limit, int)
+    except OverloadedError:
+        return True
+    return False
 
 
 def test_one_limit_serves_event_loops_one_after_another() -> None:

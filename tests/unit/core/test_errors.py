@@ -74,3 +74,11 @@ def test_the_tree_at_the_top_of_the_file_shows_every_error(kind: type[LeydenErro
 def test_no_two_errors_share_a_code() -> None:
     codes = [kind.code for kind in ERRORS]
     assert len(set(codes)) == len(codes)
+
+
+def test_braces_in_a_docstring_are_only_filled_where_there_is_something_to_fill_them() -> None:
+    class TemplateError(LeydenError):
+        """Write {{name}} or {name}."""
+
+    assert TemplateError().detail == "Write {{name}} or {name}."
+    assert TemplateError(name="x").detail == "Write {name} or x."

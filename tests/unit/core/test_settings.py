@@ -213,3 +213,13 @@ def test_one_option_from_outside_leaves_the_others_of_its_section_as_in_the_code
     write(APP_DEPOT__DOORS="3")
 
     assert Storage().depot == Depot(street="Harbour Road", doors=3)
+
+
+@pytest.mark.parametrize("variable", ["APP_HOME", "APP_NAME", "APP_REGION"])
+def test_variables_a_platform_sets_are_none_of_our_business(write: Write, variable: str) -> None:
+    write(**{variable: "/srv"})()
+
+
+@pytest.mark.parametrize("variable", ["APP_ENVIROMENT", "APP_SHOP_URL", "APP_PAYMENTS__KEY"])
+def test_variables_that_were_meant_for_us_are_refused(write: Write, variable: str) -> None:
+    assert variable in refusal(write(**{variable: "x"}))

@@ -4,11 +4,12 @@ import asyncio
 import gc
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from leyden.core import Events, OverloadedError, Supervisor, TaskFailed
+from leyden.core import Events, OverloadedError, Supervisor, TaskFailed, supervisor
 
 
 async def fail() -> None:
@@ -107,3 +108,23 @@ async def test_what_a_cancelled_coroutine_spawns_is_ended_too() -> None:
 async def test_draining_an_idle_supervisor_ends_at_once() -> None:
     async with asyncio.timeout(1):
         await Supervisor(Events()).drain(60)
+
+
+async def test_what_will_not_be_cancelled_does_not_keep_the_app_from_stopping(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(supervisor, "UNWIND", 0.05)
+    owner, end = Supervisor(Events()), asyncio.Event()
+
+    async def stubborn() -> None:
+        while not end.is_set():
+            with suppress(asyncio.CancelledError):
+                await end.wait()
+
+    task = owner.spawn(stubborn(), name="stubborn")
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        await owner.drain(0)
+    assert "stubborn" in caplog.text
+    end.set()
+    await task
