@@ -1,6 +1,7 @@
 """Passwords: which are good enough, and how they are kept."""
 
 import base64
+import re
 import secrets
 from dataclasses import dataclass
 
@@ -24,6 +25,8 @@ _COMMON = frozenset(
     welcome1 whatever woaini1314 zaq12wsx zxcvbnm1
     """.split()  # noqa: SIM905 -- fifty quoted words would be harder to read
 )
+
+_OURS = re.compile(r"\$argon2(?:id|i|d)\$(?:v=[0-9]+\$)?m=[0-9]+,t=[0-9]+,p=[0-9]+(?:\$[A-Za-z0-9+/]+){2}")
 
 
 def refuse_weak(password: str, *, email: str) -> None:
@@ -66,13 +69,14 @@ class Passwords:
     async def verify(self, password: str, stored: str | None) -> Verdict:
         """Compare with a stored hash; with None, take exactly as long over a hash that nothing matches.
 
+        A stored text that is no argon2 hash, such as "!" or another scheme's, matches nothing and takes as long too.
         Raises OverloadedError when too many are waiting already.
         """
         if len(password) > MAX_LENGTH:
             return Verdict(right=False)  # known or not, no account can have it
-        checked = stored if stored is not None else self._nobodys
+        checked = stored if stored is not None and _OURS.fullmatch(stored) else self._nobodys
         right, renewed = await to_thread(self._limit, self._hasher.verify_and_update, password, checked)
-        return Verdict(right and stored is not None, renewed)
+        return Verdict(right and checked == stored, renewed)
 
 
 def _nobodys_hash(settings: AuthSettings) -> str:

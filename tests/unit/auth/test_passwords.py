@@ -12,6 +12,8 @@ from leyden.auth.passwords import Passwords, refuse_weak
 from leyden.core import OverloadedError
 
 CHEAP = AuthSettings(hash_memory=64, hash_time=1, hash_lanes=1, hash_concurrency=2)
+BCRYPT = "$2b$12$abcdefghijklmnopqrstuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuu"
+CUT = "$argon2id$v=19$m=64,t=1,p=1"
 DEARER = AuthSettings(hash_memory=128, hash_time=1, hash_lanes=1)
 
 
@@ -53,16 +55,23 @@ async def test_a_right_password_renews_a_hash_with_other_parameters_and_a_wrong_
     assert (await now.verify("correct horse", verdict.renewed)).renewed is None
 
 
+@pytest.mark.parametrize("stored", ["!", "", "*", "correct horse", BCRYPT, CUT, CUT + "$\u00fc$x"])
+async def test_a_stored_text_that_is_no_hash_of_ours_matches_nothing(stored: str) -> None:
+    for password in ("correct horse", "!", ""):
+        assert not (await Passwords(CHEAP).verify(password, stored)).right
+
+
 async def test_nobody_is_never_right_and_takes_as_long_as_somebody() -> None:
     passwords = Passwords(AuthSettings(hash_memory=4096, hash_time=2, hash_lanes=1))
     stored = await passwords.hash("correct horse")
-    times: dict[str, list[float]] = {"somebody": [], "nobody": []}
+    times: dict[str, list[float]] = {"somebody": [], "nobody": [], "disabled": []}
     for _ in range(40):
-        for who, hashed in (("somebody", stored), ("nobody", None)):
+        for who, hashed in (("somebody", stored), ("nobody", None), ("disabled", "!")):
             started = time.perf_counter()
             assert not (await passwords.verify("wrong horse", hashed)).right
             times[who].append(time.perf_counter() - started)
     assert median(times["nobody"]) == pytest.approx(median(times["somebody"]), rel=0.25)
+    assert median(times["disabled"]) == pytest.approx(median(times["somebody"]), rel=0.25)
 
 
 async def test_a_password_too_long_for_any_account_is_refused_without_hashing() -> None:
