@@ -74,6 +74,9 @@ def parse(settings: DataSettings) -> URL:
             f"The database URL {url.drivername}://{url.host}/... has two slashes where a file needs three. "
             "Write sqlite:///relative/path.db or sqlite:////absolute/path.db."
         )
+    # The end of a password that was cut at an @ of its own; nothing hides it there.
+    if not url.drivername.startswith("sqlite") and "@" in f"{url.host}{url.database}":
+        raise ConfigurationError("The database URL has an @ too many: write @ in the password as %40.")
     return url
 
 

@@ -40,6 +40,8 @@ def test_each_kind_of_url_finds_its_dialect_and_driver(url: str, dialect: str, d
         ("postgresql://ada:s3cret@host", "names no database"),
         ("postgresql://ada:s3cret@host:port/shop", "cannot be read"),
         ("sqlite://shop.db", "two slashes where a file needs three"),
+        ("postgresql://ada:x@s3cret@host/shop", "write @ in the password as %40"),
+        ("mysql://ada:x@s3cret/y@host/shop", "write @ in the password as %40"),
     ],
 )
 def test_a_bad_url_is_refused_in_one_sentence_without_the_password(url: str, said: str) -> None:
@@ -73,6 +75,11 @@ def test_a_url_for_people_has_neither_password_nor_options() -> None:
     settings = DataSettings(url="postgresql://ada:s3cret@host:5433/shop?password=s3cret&sslmode=require")
     assert shown(parse(settings)) == "postgresql://ada:***@host:5433/shop"
     assert "s3cret" not in repr(Database(settings)) + repr(settings)
+
+
+def test_a_user_may_have_an_at_sign_and_a_file_too() -> None:
+    assert parse(DataSettings(url="postgresql://ada@team:x%40y@host/shop")).password == "x@y"
+    assert parse(DataSettings(url="sqlite:///people@home/shop.db")).database == "people@home/shop.db"
 
 
 def test_the_name_that_hosting_companies_give_to_tls_is_understood() -> None:
