@@ -34,10 +34,18 @@ def translated(backend: Backend) -> Iterator[None]:
     """What is raised inside leaves as a LeydenError if it has one; a bug of ours leaves as it is, and is a 500."""
     try:
         yield
-    except SQLAlchemyError as error:
-        if (ours := translate(error, backend)) is None:
+    except (SQLAlchemyError, ExceptionGroup) as error:
+        cause = _only(error)
+        if not isinstance(cause, SQLAlchemyError) or (ours := translate(cause, backend)) is None:
             raise
         raise ours from error
+
+
+def _only(error: Exception) -> Exception:
+    """What a task group of which one task failed was about."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 def translate(error: SQLAlchemyError, backend: Backend) -> LeydenError | None:

@@ -102,6 +102,29 @@ def test_the_error_behind_it_is_kept_and_shows_no_values() -> None:
     assert [field.field for field in raised.value.fields] == ["email"]
 
 
+def test_the_one_error_of_a_task_group_is_translated_as_if_there_were_no_group() -> None:
+    error = wrapped(DriverError("database is locked", sqlite_errorcode=sqlite3.SQLITE_BUSY))
+    group = ExceptionGroup("tasks", [ExceptionGroup("more tasks", [error])])
+    with pytest.raises(DatabaseBusyError) as raised, translated(SQLITE):
+        raise group
+    assert raised.value.__cause__ is group
+
+
+@pytest.mark.parametrize(
+    "errors",
+    [
+        [LookupError()],
+        [wrapped(DriverError("no such table: x", sqlite_errorcode=sqlite3.SQLITE_ERROR))],
+        [wrapped(DriverError("locked", sqlite_errorcode=sqlite3.SQLITE_BUSY)), LookupError()],
+    ],
+)
+def test_a_task_group_that_says_something_else_leaves_as_it_is(errors: list[Exception]) -> None:
+    group = ExceptionGroup("tasks", errors)
+    with pytest.raises(ExceptionGroup) as raised, translated(SQLITE):
+        raise group
+    assert raised.value is group
+
+
 @pytest.mark.parametrize(
     ("backend", "told", "code", "columns"),
     [
