@@ -113,9 +113,8 @@ def seconds_to_ready(folder: Path, *options: str) -> float:
     port = free_port()
     before = time.perf_counter()
     command = [str(LEYDEN), "run", "--port", str(port), *options]
-    server = subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
+    quiet = subprocess.DEVNULL
+    server = subprocess.Popen(command, cwd=folder, env=ENVIRONMENT, stdout=quiet, stderr=quiet, start_new_session=True)
     try:
         while not ready(port):
             if server.poll() is not None or time.perf_counter() - before > DEADLINE:

@@ -92,6 +92,16 @@ def _without_comments(block: Block) -> str:
     return re.sub(r"\s+#.*$", "", block.body, flags=re.MULTILINE)
 
 
+def test_every_promise_names_tests_that_are_there() -> None:
+    rows = [
+        line for line in (ROOT / "docs" / "promises.md").read_text(encoding="utf-8").splitlines() if line[2:3].isdigit()
+    ]
+    shown = [re.findall(r"`(tests/[^`]+)`", row) for row in rows]
+    assert rows
+    assert all(shown)
+    assert [path for paths in shown for path in paths if not (ROOT / path).is_file()] == []
+
+
 def test_blocks_are_found_with_their_place_and_language() -> None:
     text = "# A\n\n```python\nx = 1\n```\n\n1. b\n\n   ```sh\n   ls\n   ```\n"
     assert list(blocks_in(text, "a.md")) == [Block("a.md:3", "python", "x = 1\n"), Block("a.md:9", "sh", "ls\n")]

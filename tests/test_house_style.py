@@ -36,6 +36,8 @@ HOW_IT_WAS_TYPED = re.compile(
     re.IGNORECASE,
 )
 
+SILENT_SKIP = re.compile(r"\bskipif\b|\bpytest\.skip\(|\bimportorskip\b")
+
 Rule = Callable[[str], Iterator[int]]
 """From the text of a file to the numbers of the lines that break the rule."""
 
@@ -150,6 +152,11 @@ def test_nothing_of_our_own_is_imported_late() -> None:
 def test_every_ignore_names_its_rule() -> None:
     assert broken(lines_with(BARE_NOQA), endings=(".py",)) == []
     assert broken(lines_with(BARE_IGNORE), endings=(".py",)) == []
+
+
+def test_a_test_skips_only_where_services_may_be_missing() -> None:
+    """skip_or_fail is the one way: it fails where LEYDEN_REQUIRE_SERVICES says that all must be there."""
+    assert broken(lines_with(SILENT_SKIP), below=("tests/", "examples/"), endings=(".py",)) == []
 
 
 def test_every_ignore_in_the_source_says_why() -> None:

@@ -3,17 +3,18 @@
 import shutil
 from collections.abc import Callable
 
-import pytest
 from playwright.async_api import async_playwright
 
 from leyden.testing.live_server import LiveServer
+from leyden.testing.services import skip_or_fail
 
 Serve = Callable[..., LiveServer]
 BROWSER = shutil.which("chromium")
 
 
-@pytest.mark.skipif(BROWSER is None, reason="there is no chromium on this machine")
 async def test_the_pages_work_under_their_own_content_policy(serve: Serve) -> None:
+    if BROWSER is None:
+        skip_or_fail("chromium is not installed (Debian: chromium)")
     server = serve(docs=True)
     complaints: list[str] = []
     asked: list[str] = []
