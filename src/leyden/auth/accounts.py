@@ -67,11 +67,14 @@ class Accounts:
         user = User(
             email=address, email_key=email_key(address), name=name, password_hash=hashed, is_superuser=superuser
         )
+        await session.flush()  # what the caller has changed is the caller's: only what comes now is about the account
         session.add(user)
         try:
             await session.flush()
         except IntegrityError as error:
-            raise EmailTakenError from error
+            if self._is_taken(error):
+                raise EmailTakenError from error
+            raise
         return user
 
     async def login(self, *, email: str, password: str) -> TokenPair:
@@ -119,6 +122,12 @@ class Accounts:
         if user is None:
             raise InvalidTokenError
         return Caller(user, claims.session_id)
+
+    def _is_taken(self, error: IntegrityError) -> bool:
+        violation = self._database.backend.violation(error)
+        if violation is None or violation.kind != "unique":
+            return False
+        return violation.columns == ("email_key",) or (violation.constraint or "").endswith("_email_key")
 
     def _pair(self, granted: Granted) -> TokenPair:
         access_token = self._tokens.issue(granted.user_id, granted.session_id, now=self._clock.now())
