@@ -1,6 +1,11 @@
 """Which language an answer is in."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+
+_MOST_RANGES = 20
+_LONGEST_TAG = 35
+"""What RFC 5646 asks an implementation to hold at the least."""
+_LONGEST_QUALITY = 8
 
 
 def preferred(header: str | None, known: Collection[str], default: str) -> str:
@@ -15,20 +20,22 @@ def preferred(header: str | None, known: Collection[str], default: str) -> str:
 
 
 def _in_order(header: str) -> list[str]:
-    ranked = [_ranked(part) for part in header.split(",")[:20] if part.strip()]
-    return [tag for tag, quality in sorted(ranked, key=lambda found: -found[1]) if quality > 0]
+    ranked = [_ranked(part) for part in header.split(",", _MOST_RANGES)[:_MOST_RANGES] if part.strip()]
+    wanted = [(tag, quality) for tag, quality in ranked if quality > 0 and len(tag) <= _LONGEST_TAG]
+    return [tag for tag, _ in sorted(wanted, key=lambda found: -found[1])]
 
 
 def _ranked(part: str) -> tuple[str, float]:
     tag, _, parameters = part.partition(";")
     name, _, value = parameters.strip().partition("=")
     try:
-        quality = float(value) if name.strip() == "q" else 1.0
+        quality = float(value[:_LONGEST_QUALITY]) if name.strip() == "q" else 1.0
     except ValueError:
         quality = 0.0
     return tag.strip().lower().replace("_", "-"), quality
 
 
-def _widening(tag: str) -> list[str]:
-    parts = tag.split("-")
-    return ["-".join(parts[:count]) for count in range(len(parts), 0, -1)]
+def _widening(tag: str) -> Iterator[str]:
+    while tag:
+        yield tag
+        tag = tag.rpartition("-")[0]

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from leyden.http.language import preferred
@@ -20,6 +22,9 @@ from leyden.http.language import preferred
         ("zh;q=nonsense", "en"),
         (";;;q=,,", "en"),
         ("zh" + ",x" * 10_000, "zh"),
+        ("x," * 20 + "zh", "en"),
+        ("zh-" + "a" * 33 + ", en;q=0.1", "en"),
+        ("-zh, --, -", "en"),
     ],
 )
 def test_the_best_known_language_is_chosen(header: str | None, language: str) -> None:
@@ -28,3 +33,10 @@ def test_the_best_known_language_is_chosen(header: str | None, language: str) ->
 
 def test_a_region_with_its_own_catalogue_wins_over_the_language() -> None:
     assert preferred("zh-TW", {"en", "zh", "zh-tw"}, "en") == "zh-tw"
+
+
+@pytest.mark.parametrize("header", ["a-" * 500_000, "en;q=" + "9" * 1_000_000, "-" * 1_000_000])
+def test_a_long_header_takes_no_more_time_than_reading_it(header: str) -> None:
+    begun = time.perf_counter()
+    assert preferred(header, {"en", "zh"}, "en") == "en"
+    assert time.perf_counter() - begun < 0.5
