@@ -1,9 +1,11 @@
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from fastapi import FastAPI
+from anyio import to_thread
+from fastapi import Depends, FastAPI
 from starlette.background import BackgroundTask
 from starlette.responses import JSONResponse, StreamingResponse
 
@@ -37,6 +39,70 @@ async def test_what_comes_too_late_from_a_thread_is_dropped(make_app: MakeApp) -
     app.get("/blocked")(lambda: time.sleep(0.2))
     async with client(app) as calling:
         assert (await calling.get("/blocked")).status_code == 504
+
+
+async def test_threads_stay_as_few_as_the_pool_has_places(make_app: MakeApp) -> None:
+    app, lock = make_app(deadline=0.1), threading.Lock()
+    now = peak = 0
+
+    @app.get("/sync")
+    def sync() -> None:
+        nonlocal now, peak
+        with lock:
+            now += 1
+            peak = max(peak, now)
+        time.sleep(1)
+        with lock:
+            now -= 1
+
+    limiter = to_thread.current_default_thread_limiter()
+    async with client(app) as calling:
+        before, limiter.total_tokens = limiter.total_tokens, 5
+        try:
+            running = []
+            for _ in range(4):
+                running += [asyncio.create_task(calling.get("/sync")) for _ in range(5)]
+                await asyncio.sleep(0.2)
+            answers = await asyncio.gather(*running)
+        finally:
+            limiter.total_tokens = before
+    assert {answer.status_code for answer in answers} == {504}
+    assert peak == 5
+    assert limiter.borrowed_tokens == 0
+
+
+async def test_what_cleans_up_after_the_deadline_may_wait_for_something(make_app: MakeApp) -> None:
+    app, done = make_app(deadline=0.05), list[str]()
+
+    async def opened() -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await asyncio.sleep(0.05)
+            done.append("closed")
+
+    @app.get("/slow", dependencies=[Depends(opened)])
+    async def slow() -> None:
+        try:
+            await asyncio.sleep(10)
+        finally:
+            await asyncio.sleep(0.05)
+            done.append("tidied")
+
+    @app.get("/thread", dependencies=[Depends(opened)])
+    async def thread() -> None:
+        try:
+            await to_thread.run_sync(time.sleep, 0.2)
+            await asyncio.sleep(10)
+        finally:
+            await asyncio.sleep(0.05)
+            done.append("tidied")
+
+    async with client(app) as calling:
+        async with asyncio.timeout(5):
+            for path in ("/slow", "/thread"):
+                assert (await calling.get(path)).status_code == 504
+    assert done == ["tidied", "closed"] * 2
 
 
 async def test_streams_and_background_work_are_free_once_the_answer_has_begun(make_app: MakeApp) -> None:

@@ -5,11 +5,12 @@ import asyncio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from leyden.http.errors import DeadlineExceededError
+from leyden.http.interruption import Interruption
 from leyden.http.problems import Problems
 
 
 class Deadline:
-    """The client is told at once, even if what runs cannot be cancelled at once, such as a thread."""
+    """The client is told at once, even if what runs cannot be cancelled at once; a thread keeps its place to its end."""
 
     def __init__(self, app: ASGIApp, *, seconds: float, problems: Problems) -> None:
         self.app = app
@@ -22,13 +23,13 @@ class Deadline:
             return
         loop = asyncio.get_running_loop()
         refusing: asyncio.Task[None] | None = None
-        limit = asyncio.timeout(None)
+        running = Interruption()
 
         def give_up() -> None:
             nonlocal refusing
             response = self.problems.answer(scope, DeadlineExceededError())
             refusing = loop.create_task(response(scope, receive, send))
-            limit.reschedule(loop.time())
+            running.interrupt()
 
         timer = loop.call_later(self.seconds, give_up)
 
@@ -38,11 +39,8 @@ class Deadline:
                 await send(message)
 
         try:
-            async with limit:
+            with running:
                 await self.app(scope, receive, free)
-        except TimeoutError:
-            if refusing is None:
-                raise
         finally:
             timer.cancel()
             if refusing is not None:
