@@ -76,6 +76,27 @@ async def test_errors_of_a_middleware_added_later_are_problems(
     assert "secret" not in answer.text
 
 
+async def test_the_client_is_told_that_the_server_closes_the_connection_after_a_failure(make_app: MakeApp) -> None:
+    app = make_app()
+
+    @app.get("/fail")
+    async def fail() -> None:
+        raise ValueError
+
+    @app.get("/refuse")
+    async def refuse() -> None:
+        raise HTTPException(503)
+
+    app.get("/fine")(lambda: "fine")
+    async with client(app, raise_app_exceptions=False) as calling:
+        answers = {path: await calling.get(path) for path in ("/fail", "/refuse", "/fine")}
+    assert {path: answer.headers.get("connection") for path, answer in answers.items()} == {
+        "/fail": "close",
+        "/refuse": None,
+        "/fine": None,
+    }
+
+
 async def test_a_middleware_of_starlettes_own_kind_works_inside(make_app: MakeApp) -> None:
     app = make_app()
 

@@ -2,6 +2,7 @@
 
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from leyden.core.errors import LeydenError
@@ -39,10 +40,16 @@ class Catch:
             error = _alone(raised)
             self.problems.report(scope, error, late=started)
             if not started:
-                await self.problems.response(scope, error)(scope, receive, send)
+                await self._response(scope, error)(scope, receive, send)
             if started or not isinstance(error, _ANSWERS):
                 mark_logged(raised)
                 raise
+
+    def _response(self, scope: Scope, error: Exception) -> Response:
+        response = self.problems.response(scope, error)
+        if not isinstance(error, _ANSWERS) and scope.get("http_version", "").startswith("1"):
+            response.headers["Connection"] = "close"  # the server closes it when the error arrives there
+        return response
 
 
 def _alone(error: Exception) -> Exception:
