@@ -12,6 +12,7 @@ from leyden.http.errors import NotReadyError
 from leyden.http.stopping import Stopping
 
 _PREFIX = "/health"
+_METHODS = ["GET", "HEAD"]
 _CHECK_DEADLINE = 2.0
 _AT_ONCE = 20
 
@@ -25,11 +26,11 @@ def is_health(scope: Scope) -> bool:
 def health_router() -> APIRouter:
     router = APIRouter(prefix=_PREFIX, include_in_schema=False)
 
-    @router.get("/live")
+    @router.api_route("/live", methods=_METHODS)
     async def live() -> dict[str, str]:
         return {"status": "live"}
 
-    @router.get("/ready")
+    @router.api_route("/ready", methods=_METHODS)
     async def ready(request: Request) -> dict[str, str]:
         known = installed(request.app)
         if known.resources is None or known.resources[Stopping].is_set():

@@ -61,3 +61,9 @@ async def test_without_a_running_lifespan_it_is_alive_but_not_ready(make_app: Ma
     async with AsyncClient(transport=ASGITransport(make_app()), base_url="http://localhost") as calling:
         assert (await calling.get("/health/live")).status_code == 200
         assert (await calling.get("/health/ready")).status_code == 503
+
+
+async def test_probes_may_ask_for_the_headers_alone(make_app: MakeApp) -> None:
+    async with client(make_app()) as calling:
+        for path in ("/health/live", "/health/ready"):
+            assert (await calling.head(path)).status_code == 200
