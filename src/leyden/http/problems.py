@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
+from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError, ResponseValidationError
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -174,12 +175,22 @@ def _document(answer: Answer, words: Words, request_id: str | None) -> bytes:
         "code": answer.code,
         "request_id": request_id,
         "errors": answer.errors or None,
-        "data": answer.data,
+        "data": _plain_data(answer.data),
     }
     text = json.dumps(
         {key: value for key, value in content.items() if value is not None}, ensure_ascii=False, default=str
     )
     return text.encode("utf-8", "replace")  # the name of a field may be half a surrogate pair
+
+
+def _plain_data(data: Any) -> Any:
+    """What JSON can say of it, or None: an error that cannot be told in full is still answered."""
+    try:
+        plain = jsonable_encoder(data)
+        json.dumps(plain, allow_nan=False)
+    except Exception:  # noqa: BLE001 -- any value may be in it, with methods that raise anything
+        return None
+    return plain
 
 
 def _headers(answer: Answer, words: Words) -> dict[str, str]:

@@ -1,6 +1,7 @@
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -108,6 +109,34 @@ async def test_a_detail_that_is_no_sentence_is_data(make_app: MakeApp) -> None:
     content = await problem(raising(make_app(), HTTPException(400, detail={"left": 3})))
     assert content["data"] == {"left": 3}
     assert content["detail"] == "The request could not be understood."
+
+
+class Rude:
+    def __iter__(self) -> Iterator[str]:
+        raise RuntimeError("no")
+
+    @property
+    def __dict__(self) -> dict[str, Any]:  # type: ignore[override]
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize(
+    ("detail", "data"),
+    [
+        ({"left": float("nan")}, None),
+        ({"left": float("inf")}, None),
+        ({("a", "b"): 1}, None),
+        ({"picture": b"\xff"}, None),
+        ({"rude": Rude()}, None),
+        ({7: "seven"}, {"7": "seven"}),
+        ({"until": date(2024, 2, 29)}, {"until": "2024-02-29"}),
+    ],
+)
+async def test_data_that_json_cannot_say_is_left_out_and_the_rest_is_told(
+    make_app: MakeApp, detail: Any, data: Any
+) -> None:
+    content = await problem(raising(make_app(), HTTPException(409, detail=detail)))
+    assert (content["status"], content.get("data")) == (409, data)
 
 
 async def test_headers_of_an_error_are_kept_except_those_of_another_body(make_app: MakeApp) -> None:
