@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from leyden.core.settings import Section
 
-_ORIGIN = re.compile(r"https?://[^/?#@\s\\]+")
+_ORIGIN = re.compile(r"https?://[^/?#@\s\\]+", re.IGNORECASE)
 _HOST = re.compile(r"\*|(\*\.)?[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 _HEADER = re.compile(r"[A-Za-z0-9-]+")
 _MEBIBYTE = 1024 * 1024
@@ -63,7 +63,7 @@ class HttpSettings(Section):
         for origin in value:
             if origin != "*" and not _ORIGIN.fullmatch(origin):
                 raise ValueError(f"'{origin}' is no origin; write it like https://app.example.com, without a path")
-        return value
+        return tuple(origin.lower() for origin in value)  # as browsers send them
 
     @field_validator("docs_path", "openapi_path", "api_prefix")
     @classmethod

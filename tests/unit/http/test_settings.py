@@ -34,3 +34,7 @@ def test_everybody_without_credentials_and_somebody_with_them_are_fine() -> None
 
 def test_hosts_are_compared_in_lower_case() -> None:
     assert HttpSettings(hosts=("Shop.Example",)).hosts == ("shop.example",)
+
+
+def test_origins_are_compared_as_browsers_send_them() -> None:
+    assert HttpSettings(cors_origins=("HTTPS://App.Example:8443",)).cors_origins == ("https://app.example:8443",)
