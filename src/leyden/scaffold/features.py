@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from leyden.scaffold.errors import ScaffoldError
-from leyden.scaffold.lists import with_battery
+from leyden.scaffold.lists import bound_names, with_battery
 from leyden.scaffold.names import heading_of, item_of, model_of, refuse_feature
 from leyden.scaffold.render import write
 
@@ -34,9 +34,15 @@ def write_feature(name: str, root: Path, entrypoint: str) -> Feature:
         )
     if (app.parent / name).exists() or (app.parent / f"{name}.py").exists():
         raise ScaffoldError(f"There is something called '{name}' in {package} already. Choose another name.")
+    source = app.read_text(encoding="utf-8")
+    if name in bound_names(source):
+        raise ScaffoldError(
+            f"A feature cannot be called '{name}': {app.relative_to(root)} has that name for something else. "
+            f"Choose another, like 'my_{name}'."
+        )
     number, down = _end_of_history(root / "migrations")
     values = feature_values(package, name, number=number, down=down)
-    listed = with_battery(app.read_text(encoding="utf-8"), package, name)
+    listed = with_battery(source, package, name)
     try:
         files = _write(root, app, values, listed)
     except OSError as error:

@@ -1,6 +1,7 @@
 """The list of batteries in an app.py, with one more in it; a file written by hand in another way is left alone."""
 
 import ast
+from symtable import Symbol, symtable
 
 
 def with_battery(source: str, package: str, feature: str) -> str | None:
@@ -20,6 +21,18 @@ def with_battery(source: str, package: str, feature: str) -> str | None:
     entry = f",\n{indent}{feature}.battery()" if own_line else f", {feature}.battery()"
     grown = source[:at] + entry + source[at:]
     return _with_import(grown, lines, imports, feature)
+
+
+def bound_names(source: str) -> frozenset[str]:
+    """What a module imports, makes and assigns at its top level; nothing where it cannot be parsed."""
+    try:
+        return frozenset(symbol.get_name() for symbol in symtable(source, "", "exec").get_symbols() if _bound(symbol))
+    except SyntaxError:
+        return frozenset()
+
+
+def _bound(symbol: Symbol) -> bool:
+    return symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace()
 
 
 def _list(tree: ast.Module) -> ast.List | None:

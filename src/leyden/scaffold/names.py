@@ -13,10 +13,17 @@ _PROJECT = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
 _FEATURE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 _TAKEN_FOLDERS = frozenset({"migrations", "tests", "var"})
-_TAKEN_FEATURES = frozenset({"app", "settings", "auth", "data", "http", "core", "users"})
-_TAKEN_MODELS = frozenset({"Battery", "ForeignKey", "Mapped", "Model", "Page", "String", "Text", "User"})
+_TAKEN_FEATURES = frozenset(
+    {"app", "settings", "auth", "data", "http", "core", "create_app"}  # what app.py imports and makes
+    | {"users", "auth_sessions", "auth_refresh_tokens", "alembic_version"}  # tables that are there already
+)
+_TAKEN_MODELS = frozenset(
+    {"Battery", "ForeignKey", "Mapped", "Model", "String", "Text"}
+    | {"AsyncSession", "CurrentUser", "NotFoundError", "Page", "PageDep", "ReaderDep", "SessionDep", "User"}
+)
 _TAKEN_ITEMS = frozenset(
-    {"changes", "found", "new", "page", "query", "router", "select", "session", "status", "user", "uuid"}
+    {"changes", "found", "new", "page", "query", "router", "session", "user"}
+    | {"apply", "paginate", "select", "status", "uuid"}
 )
 
 
@@ -46,12 +53,8 @@ def refuse_feature(name: str) -> None:
     _refuse_ill_formed(
         name, _FEATURE, "feature", "small letters, digits and '_', and begins with a letter, like 'videos'"
     )
-    if (
-        keyword.iskeyword(name)
-        or name in _TAKEN_FEATURES
-        or model_of(name) in _TAKEN_MODELS
-        or model_of(name) == "None"
-    ):
+    model = model_of(name)
+    if keyword.iskeyword(name) or keyword.iskeyword(model) or name in _TAKEN_FEATURES or model in _TAKEN_MODELS:
         raise ScaffoldError(
             f"A feature cannot be called '{name}': the name is taken. Choose another, like 'my_{name}'."
         )
