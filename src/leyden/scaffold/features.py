@@ -34,7 +34,7 @@ def write_feature(name: str, root: Path, entrypoint: str) -> Feature:
         )
     if (app.parent / name).exists() or (app.parent / f"{name}.py").exists():
         raise ScaffoldError(f"There is something called '{name}' in {package} already. Choose another name.")
-    source = app.read_text(encoding="utf-8")
+    source = _source(app, root)
     if name in bound_names(source):
         raise ScaffoldError(
             f"A feature cannot be called '{name}': {app.relative_to(root)} has that name for something else. "
@@ -48,6 +48,20 @@ def write_feature(name: str, root: Path, entrypoint: str) -> Feature:
     except OSError as error:
         raise ScaffoldError(f"The feature could not be written: {error.strerror or error}.") from error
     return Feature(name, tuple(files), wired=listed is not None)
+
+
+def _source(app: Path, root: Path) -> str:
+    """The text of app.py, which must be Python: its list of batteries is about to grow."""
+    place = app.relative_to(root)
+    try:
+        source = app.read_text(encoding="utf-8")
+        compile(source, str(place), "exec", dont_inherit=True)
+    except SyntaxError as error:
+        line = f":{error.lineno}" if error.lineno else ""
+        raise ScaffoldError(f"The app cannot be read: {error.msg} ({place}{line}). Mend it first.") from error
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8
+        raise ScaffoldError(f"The app cannot be read: {place} is no UTF-8 text that this account may read.") from error
+    return source
 
 
 def feature_values(package: str, feature: str, *, number: int, down: str | None) -> dict[str, str]:

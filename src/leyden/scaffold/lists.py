@@ -6,10 +6,7 @@ from symtable import Symbol, symtable
 
 def with_battery(source: str, package: str, feature: str) -> str | None:
     """The source with `<feature>.battery()` at the end of create_app's list; None where that is not to be found."""
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:
-        return None
+    tree = ast.parse(source)
     batteries, imports = _list(tree), _import(tree, package)
     if batteries is None or imports is None or not batteries.elts:
         return None
@@ -24,11 +21,8 @@ def with_battery(source: str, package: str, feature: str) -> str | None:
 
 
 def bound_names(source: str) -> frozenset[str]:
-    """What a module imports, makes and assigns at its top level; nothing where it cannot be parsed."""
-    try:
-        return frozenset(symbol.get_name() for symbol in symtable(source, "", "exec").get_symbols() if _bound(symbol))
-    except SyntaxError:
-        return frozenset()
+    """What a module imports, makes and assigns at its top level."""
+    return frozenset(symbol.get_name() for symbol in symtable(source, "", "exec").get_symbols() if _bound(symbol))
 
 
 def _bound(symbol: Symbol) -> bool:

@@ -41,7 +41,6 @@ def test_a_list_on_one_line_stays_on_one_line() -> None:
 @pytest.mark.parametrize(
     "source",
     [
-        "app = (",
         "from shop import notes\napp = create_app(batteries)\n",
         "from shop import notes\napp = create_app([])\n",
         "app = create_app([notes.battery()])\n",

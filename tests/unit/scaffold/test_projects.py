@@ -109,6 +109,10 @@ def test_a_feature_of_an_app_without_migrations_begins_the_history(tmp_path: Pat
         (lambda root: (root / "migrations" / "0003.py").write_text("revision = (\n"), "cannot be read"),
         (lambda root: (root / "migrations" / "0003.py").write_text("x = 1\n"), "cannot be read"),
         (lambda root: (root / "tests" / "test_videos.py").touch(), "exists"),
+        (lambda root: (root / "shop" / "app.py").write_text("\napp = (\n"), r"never closed \(shop/app\.py:2\)"),
+        (lambda root: (root / "shop" / "app.py").write_text("return\n"), r"shop/app\.py:1"),
+        (lambda root: (root / "shop" / "app.py").write_bytes(b"# \xff\n"), r"shop/app\.py is no UTF-8"),
+        (lambda root: (root / "shop" / "app.py").write_bytes(b"\0"), r"shop/app\.py"),
     ],
 )
 def test_a_feature_that_cannot_be_made_leaves_the_app_as_it_was(tmp_path: Path, spoil: object, reason: str) -> None:
