@@ -22,7 +22,7 @@ def tube() -> None:
 
 @commands.command("seed")
 async def seed_command(context: typer.Context) -> None:
-    """Add demonstration accounts, channels and videos, once."""
+    """Add demonstration accounts, channels and videos, unless some of them are there."""
     project: Project = context.obj
     progress = Progress(console=Console(stderr=True), transient=True)
     shown = asyncio.get_running_loop().call_later(PATIENCE, progress.start)
@@ -41,7 +41,7 @@ async def seed_command(context: typer.Context) -> None:
 def _tell(logins: list[Login]) -> None:
     console = Console()
     if not logins:
-        console.print("The demonstration data is there already.")
+        console.print("The demonstration data, or a part of it, is there already: nothing added.")
         return
     table = Table("e-mail", "password", title="Demonstration accounts, shown this once")
     for login in logins:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from leyden.auth import Accounts
+from leyden.auth import Accounts, User
 from rich.progress import Progress
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -30,7 +30,7 @@ class Login:
 
 
 async def seed(session: AsyncSession, accounts: Accounts, progress: Progress) -> list[Login]:
-    """Add everything in the caller's transaction; nothing, and no logins, when it is there already.
+    """Add everything in the caller's transaction; nothing, and no logins, when any of it is there already.
 
     The caller holds a lock, so that two of these never run at once.
     """
@@ -46,9 +46,12 @@ async def seed(session: AsyncSession, accounts: Accounts, progress: Progress) ->
 
 
 async def _seeded(session: AsyncSession, content: Content) -> bool:
+    """Whether a person or a channel of the content is there, left by an earlier call or made by somebody else."""
+    emails = [person["email"] for person in content["people"]]
     handles = [channel["handle"] for channel in content["channels"]]
-    known = await session.scalars(select(Channel.id).where(Channel.handle.in_(handles)).limit(1))
-    return known.first() is not None
+    person = await session.scalar(select(User.id).where(User.email_key.in_(emails)).limit(1))
+    channel = await session.scalar(select(Channel.id).where(Channel.handle.in_(handles)).limit(1))
+    return person is not None or channel is not None
 
 
 async def _register(
