@@ -1,6 +1,8 @@
 """The scripts behind `make` say in a sentence what they need."""
 
 import os
+import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -64,3 +66,45 @@ def test_every_pinned_version_is_exact_and_nothing_else_is_written_there() -> No
         name, _, version = line.partition("==")
         assert name, line
         assert version[:1].isdigit(), line
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """The scripts beside a `leyden` that only notes what it is called with."""
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
+    (tmp_path / "examples" / "tube").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    put(tmp_path / ".venv" / "bin", "python", f'exec "{sys.executable}" "$@"')
+    put(tmp_path / ".venv" / "bin", "leyden", f'echo "$@" >> "{tmp_path}/calls"')
+    return tmp_path
+
+
+def serve_example(checkout: Path, port: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"], "PORT": port}
+    return subprocess.run([checkout / "scripts" / "run"], env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_example_is_migrated_filled_and_served_on_the_port_asked_for(checkout: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    assert serve_example(checkout, str(port)).returncode == 0
+    assert (checkout / "calls").read_text() == f"db upgrade\ntube seed\nrun --port {port}\n"
+
+
+def test_a_taken_port_is_told_as_make_knows_it_before_anything_is_done(checkout: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        refused = serve_example(checkout, str(port))
+    other = port % 65535 + 1
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        f"Error: Port {port} is taken. Stop what listens there, or take another: PORT={other} make run.\n"
+    )
+    assert not (checkout / "calls").exists()
+
+
+@pytest.mark.parametrize("port", ["eighty", "65536", "-1", "8o"])
+def test_what_is_no_port_is_told_before_anything_is_done(checkout: Path, port: str) -> None:
+    refused = serve_example(checkout, port)
+    assert refused.stderr == f"Error: PORT={port} is no port. Give a number up to 65535: PORT=8080 make run.\n"
+    assert not (checkout / "calls").exists()
