@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from fastapi.routing import APIRoute, iter_route_contexts
+from starlette.routing import Match
 from starlette.types import Scope
 
 
@@ -23,3 +25,16 @@ def route_template(scope: Scope) -> str:
 def _mounted_at(scope: Scope) -> str:
     root = str(scope.get("root_path", ""))
     return root.removeprefix(str(scope.get("app_root_path", root)))
+
+
+def body_limit(scope: Scope, default: int) -> int | None:
+    """The `max_body_size` of the route that will serve, or `default`, the app's; asked before the call.
+
+    None where it cannot be known yet: no FastAPI route of the app itself serves, but such as a mounted application.
+    """
+    for context in iter_route_contexts(scope["app"].routes):
+        if context.matches(scope)[0] is Match.FULL:
+            if not isinstance(context.original_route, APIRoute):
+                return None
+            return default if context.max_body_size is None else int(context.max_body_size)
+    return None

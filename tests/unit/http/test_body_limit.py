@@ -60,10 +60,46 @@ async def test_a_limit_of_the_app_itself_counts_in_place_of_ours(make_app: MakeA
             assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_success_does_not_stand_for_a_body_that_was_too_large_to_read(make_app: MakeApp) -> None:
-    async with client(fill(make_app(max_body_size=100))) as calling:
-        answer = await calling.post("/ignore", content=b"\0" * 101)
+@pytest.mark.parametrize("own", [{}, {"max_body_size": 100}], ids=["ours", "the app's"])
+async def test_a_declared_size_that_is_too_large_is_refused_before_anything_is_done(
+    make_app: MakeApp, own: dict[str, int]
+) -> None:
+    app, router, done = make_app(max_body_size=100, fastapi=own), APIRouter(prefix="/things"), list[str]()
+
+    async def act(name: str) -> None:
+        done.append(name)
+
+    app.post("/direct/{name}")(act)
+    router.post("/{name}")(act)
+    router.put("/{name}", max_body_size=200)(act)
+    app.include_router(router)
+    async with client(app) as calling:
+        for path in ("/direct/x", "/things/x"):
+            answer = await calling.post(path, content=b"\0" * 101)
+            assert (answer.status_code, answer.json()["code"]) == (413, "content_too_large")
         missing = await calling.post("/nowhere", content=b"\0" * 101)
-    assert answer.status_code == 413
-    assert answer.json()["code"] == "content_too_large"
-    assert missing.status_code == 404
+        wrong = await calling.delete("/things/x", headers={"Content-Length": "101"})
+        assert (await calling.put("/things/x", content=b"\0" * 201)).status_code == 413
+        assert done == []
+        assert (await calling.put("/things/x", content=b"\0" * 200)).status_code == 200
+    assert (missing.status_code, wrong.status_code) == (404, 405)
+    assert done == ["x"]
+
+
+async def test_what_was_done_without_a_look_at_the_body_is_not_called_refused(make_app: MakeApp) -> None:
+    app, inner, done = make_app(max_body_size=100), FastAPI(), list[str]()
+
+    @inner.post("/act")
+    async def act() -> None:
+        done.append("act")
+
+    @inner.post("/read")
+    async def read(request: Request) -> None:
+        await request.body()
+        done.append("read")
+
+    app.mount("/mounted", inner)
+    async with client(app) as calling:
+        answers = [await calling.post(f"/mounted/{path}", content=b"\0" * 101) for path in ("act", "read")]
+    assert [answer.status_code for answer in answers] == [200, 413]
+    assert done == ["act"]

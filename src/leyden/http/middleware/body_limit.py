@@ -3,20 +3,23 @@
 import sys
 from typing import Any
 
+from starlette.datastructures import Headers
 from starlette.middleware.body_limit import RequestBodyLimitResponder
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from leyden.http.errors import ContentTooLargeError
 from leyden.http.problems import Problems
+from leyden.http.route import body_limit
 
 _ACTIVE = "starlette._body_limit_responder"
 """Where Starlette keeps the counter that a router's or route's `max_body_size` adjusts."""
 
-_FIRST_ERROR = 400
-
 
 class BodyLimit:
-    """Where the app has a `max_body_size` of its own, that is the limit: this one counts in its place."""
+    """Where the app has a `max_body_size` of its own, that is the limit: this one counts in its place.
+
+    A declared size is refused before the endpoint runs where its limit is known, else when it reads.
+    """
 
     def __init__(self, app: ASGIApp, *, largest: int, problems: Problems) -> None:
         self.app = app
@@ -27,7 +30,14 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        await _Counter(self.app, self._limit(scope), self.problems)(scope, receive, send)
+        limit = self._limit(scope)
+        declared = _declared(scope)
+        # Most bodies are small enough for every route: only for the others it is worth the search.
+        known = body_limit(scope, limit) if declared > limit else None
+        if known is not None and declared > known:
+            await self.problems.answer(scope, ContentTooLargeError())(scope, receive, send)
+        else:
+            await _Counter(self.app, limit)(scope, receive, send)
 
     def _limit(self, scope: Scope) -> int:
         outer: Any = scope.pop(_ACTIVE, None)
@@ -39,21 +49,16 @@ class BodyLimit:
 
 
 class _Counter(RequestBodyLimitResponder):
-    def __init__(self, app: ASGIApp, limit: int, problems: Problems) -> None:
-        super().__init__(app, limit)
-        self.problems = problems
-        self.refused = False
+    """Starlette's, but a success of who did not look at a declared body stands: what it did is done."""
 
     async def send_with_limit(self, message: Message) -> None:
-        """Also refuse a declared size that nobody read: a success must not stand for half a body."""
-        if self.refused:
-            return
         if message["type"] == "http.response.start":
             self.response_started = True
-            declared = self.content_length or 0
-            if declared > self.max_body_size and message["status"] < _FIRST_ERROR:
-                self.refused = True
-                response = self.problems.answer(self.scope, ContentTooLargeError())
-                await response(self.scope, self.receive, self.send)
-                return
         await self.send(message)
+
+
+def _declared(scope: Scope) -> int:
+    try:
+        return int(Headers(scope=scope).get("content-length", "0"))
+    except ValueError:
+        return 0
