@@ -1,7 +1,8 @@
 """The http battery: the stack around every request, composed here, outermost first."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import APIRouter
 from starlette.middleware import Middleware
@@ -38,18 +39,19 @@ def battery(settings: HttpSettings, *, development: bool = False) -> Battery:
     """Everything between the server and the endpoints: problems, limits, headers, health, documentation, stopping."""
     catalogues = Catalogues(settings.language, settings.locales)
     problems = Problems(catalogues)
+    answering = handlers(problems)
     return Battery(
         name="http",
         provides=Stopping,
         lifespan=_lifespan(settings, catalogues, development=development),
         routers=_routers(settings, development=development),
-        middleware=_stack(settings, problems),
-        exception_handlers=handlers(problems),
+        middleware=_stack(settings, problems, answering[Exception]),
+        exception_handlers=answering,
         checks=deploy_checks(settings),
     )
 
 
-def _stack(settings: HttpSettings, problems: Problems) -> tuple[Middleware, ...]:
+def _stack(settings: HttpSettings, problems: Problems, last_resort: Callable[..., Any]) -> tuple[Middleware, ...]:
     stack = [
         Middleware(Identify, header=settings.request_id_header),
         Middleware(Measure, slow=settings.slow_request),
@@ -60,7 +62,7 @@ def _stack(settings: HttpSettings, problems: Problems) -> tuple[Middleware, ...]
         Middleware(Cors, settings=settings, problems=problems) if settings.cors_origins else None,
         Middleware(GZipMiddleware, minimum_size=settings.gzip_minimum) if settings.gzip_minimum is not None else None,
         Middleware(BodyLimit, largest=settings.max_body_size, problems=problems),
-        Middleware(Catch, problems=problems),
+        Middleware(Catch, problems=problems, handler=last_resort),
         Middleware(Deadline, seconds=settings.deadline, problems=problems) if settings.deadline is not None else None,
     ]
     return tuple(layer for layer in stack if layer is not None)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from fastapi import FastAPI, HTTPException
 from starlette.middleware.base import BaseHTTPMiddleware
-from starlette.responses import Response, StreamingResponse
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from leyden.core.checks import Stage, run_checks
@@ -177,3 +178,21 @@ async def test_what_should_not_be_deployed_is_found() -> None:
     closed = await run_checks(battery(HttpSettings(hosts=("shop.example",))).checks, Resources({}), Stage.DEPLOY)
     assert [finding.id for finding in exposed] == ["http.W001", "http.W002", "http.W003"]
     assert closed == []
+
+
+@pytest.mark.parametrize("kind", [500, Exception])
+async def test_an_app_with_a_handler_of_its_own_for_unexpected_errors_answers_them_itself(
+    make_app: MakeApp, kind: int | type[Exception]
+) -> None:
+    async def own(_request: Request, _error: Exception) -> PlainTextResponse:
+        return PlainTextResponse("ours", 500)
+
+    app = make_app(fastapi={"exception_handlers": {kind: own}})
+
+    @app.get("/fail")
+    async def fail() -> None:
+        raise ZeroDivisionError
+
+    async with client(app, raise_app_exceptions=False) as http:
+        answer = await http.get("/fail")
+    assert (answer.status_code, answer.text) == (500, "ours")

@@ -1,5 +1,8 @@
 """The last resort: what escapes from inside is logged once and becomes a problem."""
 
+from collections.abc import Callable
+from typing import Any
+
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -15,18 +18,21 @@ _ANSWERS = (HTTPException, LeydenError, RequestValidationError)
 class Catch:
     """An error that is an answer, such as HTTPException raised in a middleware, ends here.
 
-    Any other goes on to the server when it has been answered, as ASGI asks. One that comes after the response has
-    started goes on too, so that the server breaks the connection: half an answer must not look like a whole one.
+    Any other goes on to the server when it has been answered, as ASGI asks, or unanswered to an app that handles it
+    itself. One that comes after the response has started goes on too, so that the server breaks the connection: half an
+    answer must not look like a whole one.
     """
 
-    def __init__(self, app: ASGIApp, *, problems: Problems) -> None:
+    def __init__(self, app: ASGIApp, *, problems: Problems, handler: Callable[..., Any]) -> None:
         self.app = app
         self.problems = problems
+        self.handler = handler
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
+        ours = self._is_ours(scope)  # asked now: a mounted application puts itself into the scope
         started = scope["type"] == "websocket"
 
         async def watch(message: Message) -> None:
@@ -39,11 +45,16 @@ class Catch:
         except Exception as raised:
             error = _alone(raised)
             self.problems.report(scope, error, late=started)
-            if not started:
+            if not started and (ours or isinstance(error, _ANSWERS)):
                 await self._response(scope, error)(scope, receive, send)
             if started or not isinstance(error, _ANSWERS):
                 mark_logged(raised)
                 raise
+
+    def _is_ours(self, scope: Scope) -> bool:
+        """Whether the app left unexpected errors to us."""
+        known = scope["app"].exception_handlers
+        return known.get(500, known.get(Exception, self.handler)) is self.handler
 
     def _response(self, scope: Scope, error: Exception) -> Response:
         response = self.problems.response(scope, error)
