@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from types import FrameType
 from typing import Any, Self
 
@@ -26,6 +27,7 @@ from leyden.core.project import Project
 
 START_FAILED = 3
 GRACE = 20  # seconds, for an app without the http battery, whose own `grace` comes first
+HURRIES, HURRY = 3, 0.1  # how often, and seconds between
 WORKER_SILENCE = 30  # seconds; a worker does not answer while it imports the app, which takes long on a busy host
 
 _log = logging.getLogger("leyden.run")
@@ -160,12 +162,35 @@ def serve(config: ServerConfig, taken: socket.socket, signals: Signals) -> int:
 
 
 class Workers(Multiprocess):
-    """uvicorn's supervisor, which notices at once that a worker has died while it was importing the app."""
+    """uvicorn's supervisor, which notices at once that a worker has died while it was importing the app,
+    and does not wait for a load balancer when it is interrupted.
+    """
+
+    _interrupted = False
 
     def keep_subprocess_alive(self) -> None:
         for process in self.processes:
             process.child_conn.close()  # while the parent has it too, the pipe of a dead worker stays open
         super().keep_subprocess_alive()
+
+    def handle_int(self) -> None:
+        super().handle_int()
+        self._interrupted = True
+
+    def terminate_all(self) -> None:
+        super().terminate_all()
+        if self._interrupted and os.name == "posix":
+            self._hurry()
+
+    def _hurry(self) -> None:
+        """A second SIGTERM ends a worker's drain delay. A terminal has sent SIGINT to the workers as well, and a second
+        one of those would cut off the requests they are finishing.
+        """
+        for _ in range(HURRIES):
+            time.sleep(HURRY)  # signals of one kind that come at once are one
+            for process in self.processes:
+                if process.pid is not None and process.exitcode is None:
+                    os.kill(process.pid, signal.SIGTERM)
 
 
 def serve_with_workers(config: ServerConfig, taken: socket.socket) -> int:

@@ -1,9 +1,12 @@
 """`leyden run` while it runs: signals, workers, reloading, logs."""
 
 import json
+import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,17 @@ Start = Callable[..., Any]
 Call = Callable[..., subprocess.CompletedProcess[str]]
 
 BOOM = '\n\n@app.get("/boom")\nasync def boom(word: str) -> None:\n    raise RuntimeError(word)\n'
+
+SLOW = """
+
+@app.get("/slow")
+async def slow() -> str:
+    import asyncio
+
+    print("slow begins", flush=True)
+    await asyncio.sleep(1.5)
+    return "done"
+"""
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -27,6 +41,27 @@ def test_a_signal_ends_it_with_0(
 
     assert run.end(number) == 0
     assert "Traceback" not in run.log
+
+
+@pytest.mark.parametrize("everybody", [False, True], ids=["parent", "terminal"])
+@pytest.mark.parametrize("mode", [("--no-reload",), ("--workers", "2")])
+def test_an_interrupt_ends_it_at_once_and_finishes_what_runs(
+    call: Call, start: Start, shop: Path, mode: tuple[str, ...], *, everybody: bool
+) -> None:
+    app = shop / "shop" / "app.py"
+    app.write_text(app.read_text() + SLOW)
+    call("db", "upgrade", cwd=shop)
+    run = start(*mode, APP_HTTP__DRAIN_DELAY="30", APP_ENVIRONMENT="production")
+    url = run.url
+    with ThreadPoolExecutor() as threads:
+        slow = threads.submit(httpx2.get, f"{url}/slow", timeout=30)
+        run.wait_for("slow begins")
+        begun = time.monotonic()
+        (os.killpg if everybody else os.kill)(run.process.pid, signal.SIGINT)
+
+        assert run.ended() == 0
+        assert time.monotonic() - begun < 5
+        assert slow.result().text == '"done"'
 
 
 def test_a_signal_before_it_is_ready_ends_it_with_0(start: Start, shop: Path) -> None:
