@@ -128,6 +128,10 @@ class Lifespan(LifespanOn):
         await super().send(message)
 
 
+class Stopped(SystemExit):
+    """A signal ends the process, not the code in which it arrived."""
+
+
 class Signals:
     """SIGTERM and SIGINT end the process with code 0: at once before it serves, gracefully by the server while it does."""
 
@@ -146,7 +150,7 @@ class Signals:
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         self.seen.append(number)
         if not self.serving:
-            raise SystemExit(0)
+            raise Stopped(0)
 
 
 def serve(config: ServerConfig, taken: socket.socket, signals: Signals) -> int:

@@ -37,6 +37,10 @@ class Project:
             raise
         except Exception as error:
             raise ConfigurationError(self._not_imported(error)) from error
+        except SystemExit as error:
+            if type(error) is not SystemExit:  # a command's own, of a signal that came during the import
+                raise
+            raise ConfigurationError(self._not_imported(error)) from error
         found = getattr(module, name or "app", None)
         if not isinstance(found, FastAPI):
             raise ConfigurationError(
@@ -53,13 +57,14 @@ class Project:
         """Start the app's batteries without serving it; see leyden.core.running."""
         return running(self.batteries, overrides=installed(self.app).overrides, check=check)
 
-    def _not_imported(self, error: Exception) -> str:
+    def _not_imported(self, error: BaseException) -> str:
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if self._owns(frame.filename)]
         where = f" ({self._place(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
         if isinstance(error, SyntaxError) and error.filename and self._owns(error.filename):
             where = f" ({self._place(error.filename)}:{error.lineno})"
             return f"The app {self.entrypoint} could not be imported: {type(error).__name__}: {error.msg}{where}."
-        return f"The app {self.entrypoint} could not be imported: {type(error).__name__}: {error}{where}."
+        told = f"{type(error).__name__}: {error}".removesuffix(": ")
+        return f"The app {self.entrypoint} could not be imported: {told}{where}."
 
     def _owns(self, filename: str) -> bool:
         return Path(filename).is_relative_to(self.root)

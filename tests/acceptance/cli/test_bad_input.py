@@ -35,6 +35,10 @@ def fails_to_import(shop: Path) -> None:
     edit(shop / "shop" / "app.py", "settings = Settings()", "settings = Settigns()")
 
 
+def ends_the_process(shop: Path) -> None:
+    edit(shop / "shop" / "app.py", "settings = Settings()", "settings = exit(0)")
+
+
 def as_it_is(shop: Path) -> None:
     del shop
 
@@ -58,6 +62,7 @@ def one_sentence(output: str) -> str:
         (without_data, {}, "The battery 'auth' needs 'data', which is not in the list. Add 'data' above 'auth'."),
         (data_last, {}, "The battery 'auth' needs 'data' before it. Move 'data' above 'auth'"),
         (fails_to_import, {}, "NameError: name 'Settigns' is not defined (shop/app.py:8)"),
+        (ends_the_process, {}, "SystemExit: 0 (shop/app.py:8)"),
         (as_it_is, {"APP_DATA__URL": DOWN}, "Start it, or correct the database URL"),
         (as_it_is, {"APP_ENVIRONMENT": "production"}, "leyden db upgrade"),
     ],

@@ -41,6 +41,9 @@ def test_a_broken_pyproject_is_a_sentence(tmp_path: Path, text: str) -> None:
         ("app = 1\n", "has no FastAPI application named 'app'"),
         ("def app(:\n", r"SyntaxError: .+ \(app_\d+/main\.py:1\)"),
         ("raise RuntimeError('no')\n", r"RuntimeError: no \(app_\d+/main\.py:1\)"),
+        ("import sys\nsys.exit(4)\n", r"could not be imported: SystemExit: 4 \(app_\d+/main\.py:2\)"),
+        ("raise SystemExit\n", r"could not be imported: SystemExit \(app_\d+/main\.py:1\)"),
+        ("exit('No key.')\n", r"SystemExit: No key\. \(app_\d+/main\.py:1\)"),
         ("from leyden.core import ConfigurationError\nraise ConfigurationError('Just this.')\n", "^Just this.$"),
     ],
 )
