@@ -38,6 +38,21 @@ def test_a_database_server_is_in_the_settings_and_its_driver_in_the_dependencies
     assert 'dependencies = ["leyden[postgres]"]' in (target / "pyproject.toml").read_text()
 
 
+@pytest.mark.parametrize(
+    ("database", "extras"), [("sqlite", "testing"), ("postgresql", "postgres,testing"), ("mysql", "mysql,testing")]
+)
+def test_the_readme_installs_leyden_from_its_checkout_and_from_nowhere_else(
+    tmp_path: Path, database: str, extras: str
+) -> None:
+    readme = (write_project("shop", database, tmp_path) / "README.md").read_text()
+
+    assert [line for line in readme.splitlines() if "pip install" in line] == [
+        f'Elsewhere, install Leyden from its checkout first: `pip install "./leyden[{extras}]"`.'
+    ]
+    assert "\n    leyden run\n" in readme
+    assert "\n\n\n" not in readme
+
+
 @pytest.mark.parametrize("make", [Path.mkdir, Path.touch, lambda path: path.symlink_to("nowhere")])
 def test_what_is_there_is_not_touched(tmp_path: Path, make: object) -> None:
     assert callable(make)
