@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import func, select
@@ -45,7 +45,7 @@ async def test_what_else_is_wrong_in_the_callers_unit_of_work_is_not_called_a_ta
     make_app: "MakeApp", migrated: None
 ) -> None:
     app = make_app()
-    ada = {"email": "ada@example.com", "password": "analytical engine"}
+    ada: dict[str, Any] = {"email": "ada@example.com", "password": "analytical engine"}
     async with client(app):
         resources = installed(app).resources
         assert resources is not None
