@@ -51,6 +51,10 @@ class Backend(Protocol):
         """The engine of units of work and the engine of read sessions; neither has connected yet."""
         ...
 
+    def spare(self) -> AsyncEngine:
+        """An engine of one connection beside those of `engines`, to ask for an answer when they are all in use."""
+        ...
+
     def migrator(self) -> AsyncEngine:
         """An engine without a pool, for migrations."""
         ...

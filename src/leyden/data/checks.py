@@ -61,7 +61,7 @@ def _listed(names: list[str]) -> str:
 
 
 async def answers(resources: Resources) -> AsyncIterator[Finding]:
-    """The database answers; one that has no connection to spare does, so a busy host stays in the game."""
+    """The database answers; a host whose connections are all in use asks on another one, and stays in the game."""
     database = resources[Database]
     try:
         async with asyncio.timeout(READY_DEADLINE):

@@ -7,13 +7,14 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any, Self
 
 from fastapi import Depends
-from sqlalchemy import text
+from sqlalchemy import QueuePool, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+from starlette.requests import HTTPConnection
 
 from leyden.core import Clock, StartError, SystemClock, resource
 from leyden.data.base import CLOCK_OPTION
-from leyden.data.errors import DatabaseDownError, LockedError
+from leyden.data.errors import DatabaseDownError, LockedError, UnitOfWorkError
 from leyden.data.settings import DataSettings
 from leyden.data.translation import translated
 from leyden.data.urls import backend_for, in_memory, parse, shown
@@ -34,6 +35,7 @@ class Database:
         writer, readers = self.backend.engines()
         self.writer: AsyncEngine = writer.execution_options(**options)
         self.readers: AsyncEngine = readers.execution_options(**options)
+        self._spare = self.backend.spare()
         self._connection: AsyncConnection | None = None
 
     def __repr__(self) -> str:
@@ -71,11 +73,14 @@ class Database:
     async def __aexit__(self, *_: object) -> None:
         await self.writer.dispose()
         await self.readers.dispose()
+        await self._spare.dispose()
         self.backend.close()
 
     async def ping(self) -> None:
-        """One round trip on a connection for reading."""
-        async with self.readers.connect() as connection:
+        """One round trip on a connection for reading, or on a spare one while all of those are in use."""
+        pool = self.readers.pool
+        full = isinstance(pool, QueuePool) and pool.checkedout() >= pool.size()
+        async with (self._spare if full else self.readers).connect() as connection:
             await connection.execute(text("SELECT 1"))
 
     @asynccontextmanager
@@ -134,14 +139,24 @@ class Database:
 DatabaseDep = Annotated[Database, Depends(resource(Database))]
 
 
-async def unit_of_work(database: DatabaseDep) -> AsyncIterator[AsyncSession]:
+async def unit_of_work(connection: HTTPConnection, database: DatabaseDep) -> AsyncIterator[AsyncSession]:
+    _refuse_socket(connection, "SessionDep", "session")
     async with database.session() as session:
         yield session
 
 
-async def read_session(database: DatabaseDep) -> AsyncIterator[AsyncSession]:
+async def read_session(connection: HTTPConnection, database: DatabaseDep) -> AsyncIterator[AsyncSession]:
+    _refuse_socket(connection, "ReaderDep", "reader")
     async with database.reader() as session:
         yield session
+
+
+def _refuse_socket(connection: HTTPConnection, name: str, method: str) -> None:
+    if connection.scope["type"] == "websocket":
+        raise UnitOfWorkError(
+            f"{name} would keep its connection to the database for as long as the WebSocket is open. "
+            f"Take DatabaseDep, and for each piece of work: async with database.{method}() as session."
+        )
 
 
 # The scope ends both before the response is sent: a commit that fails is still an answer, and no connection waits for

@@ -3,6 +3,7 @@
 LeydenError
 ├── ConflictError            409  conflict        a constraint refused the change; `fields` names the column
 ├── InvalidValueError        422  invalid_value   the database has no room for a value
+├── UnitOfWorkError          500  unit_of_work    a session is opened where it would wait for itself or for ever
 ├── MigrationError           500  migration       a migration could not be read, made or applied
 └── OverloadedError
     ├── DatabaseDownError    503  database_down   the database does not answer
@@ -25,6 +26,12 @@ class InvalidValueError(LeydenError):
 
     status = 422
     code = "invalid_value"
+
+
+class UnitOfWorkError(LeydenError):
+    """A unit of work is open already in this task; use its session."""
+
+    code = "unit_of_work"
 
 
 class MigrationError(LeydenError):

@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+import anyio.to_thread
 import pytest
-from fastapi import BackgroundTasks, FastAPI, HTTPException, status
+from fastapi import BackgroundTasks, FastAPI, HTTPException, WebSocket, status
 from fastapi.responses import StreamingResponse
 from sqlalchemy import CheckConstraint, ForeignKey, QueuePool, func, select, text
 from sqlalchemy.exc import DBAPIError, InvalidRequestError, StatementError
 from sqlalchemy.orm import Mapped, mapped_column
+from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from leyden import create_app
@@ -30,6 +32,7 @@ from leyden.data import (
     battery,
     uuid7,
 )
+from leyden.data.errors import UnitOfWorkError
 from leyden.testing import FrozenClock, client
 
 
@@ -252,7 +255,7 @@ async def test_rows_know_when_they_were_made_and_changed(database: Database) -> 
 async def test_a_full_pool_is_a_503_within_its_timeout(database_url: str) -> None:
     settings = DataSettings(url=database_url, pool_size=1, pool_timeout=0.2)
     async with Database(settings) as database, database.session() as holder:
-        await holder.execute(text("SELECT 1"))
+        await asyncio.create_task(holder.execute(text("SELECT 1")))  # as if another request held it
         with pytest.raises(DatabaseBusyError) as refused:
             async with asyncio.timeout(2), database.session() as session:
                 await session.execute(text("SELECT 1"))
@@ -274,6 +277,110 @@ async def test_a_lock_is_held_by_one_at_a_time_and_freed_by_an_error(database: D
             await hold(other)
     async with database.lock("seed", timeout=1):
         pass
+
+
+@pytest.mark.parametrize("database_url", ["postgresql", "psycopg"], indirect=True)
+async def test_a_lock_on_postgresql_is_a_transactions_and_no_timeout_ends_it(database_url: str) -> None:
+    settings = DataSettings(url=database_url)
+    async with Database(settings) as database:
+        async with database.session() as session:
+            name = await session.scalar(text("SELECT current_database()"))
+            for timeout in ("idle_in_transaction_session_timeout", "transaction_timeout"):
+                if await session.scalar(text("SELECT 1 FROM pg_settings WHERE name = :name"), {"name": timeout}):
+                    await session.execute(text(f'ALTER DATABASE "{name}" SET {timeout} = 200'))
+        async with database.lock("seed"):
+            await asyncio.sleep(0.5)
+            async with database.reader() as session:
+                held = text(
+                    "SELECT state FROM pg_stat_activity JOIN pg_locks USING (pid) "
+                    "WHERE locktype = 'advisory' AND datname = :name"
+                )
+                assert (await session.scalars(held, {"name": name})).all() == ["idle in transaction"]
+            with pytest.raises(LockedError):
+                async with database.lock("seed", timeout=0.1):
+                    pass
+
+
+@pytest.mark.parametrize("database_url", ["postgresql", "psycopg"], indirect=True)
+async def test_a_lock_keeps_no_concurrent_index_waiting_neither_held_nor_waited_for(database: Database) -> None:
+    async with database.session() as session:
+        await session.execute(text("CREATE TABLE shelves (number INTEGER)"))
+
+    async def wait() -> None:
+        async with database.lock("seed"):
+            pass
+
+    async with database.lock("seed"):
+        waiter = asyncio.create_task(wait())
+        async with asyncio.timeout(10), database.writer.connect() as connection:
+            plain = await connection.execution_options(isolation_level="AUTOCOMMIT")
+            for number in range(3):
+                await plain.execute(text(f"CREATE INDEX CONCURRENTLY i{number} ON shelves (number)"))
+        assert not waiter.done()
+    await waiter
+
+
+async def test_a_unit_of_work_that_would_wait_for_itself_is_refused_at_once() -> None:
+    async with Database(DataSettings(url="sqlite://", pool_timeout=30)) as ready:
+
+        async def nest() -> None:
+            async with ready.session() as outer:
+                await outer.execute(text("SELECT 1"))
+                async with ready.session() as inner:
+                    await inner.execute(text("SELECT 1"))
+
+        for _ in range(2):
+            async with asyncio.timeout(5):
+                with pytest.raises(UnitOfWorkError, match="use its session"):
+                    await nest()
+        async with ready.session() as session:
+            assert await session.scalar(text("SELECT 1")) == 1
+
+
+async def test_units_of_work_that_follow_each_other_or_run_side_by_side_are_not_refused() -> None:
+    async with Database(DataSettings(url="sqlite://", pool_timeout=10)) as ready:
+
+        async def work() -> None:
+            async with ready.session() as session:
+                await session.execute(text("SELECT 1"))
+                await asyncio.sleep(0.01)
+
+        async with ready.session() as outer:  # holds nothing yet, and nothing any more after its commit
+            await work()
+            await outer.execute(text("SELECT 1"))
+            await outer.commit()
+            await work()
+            await outer.execute(text("SELECT 1"))
+            children = [asyncio.create_task(work()) for _ in range(3)]
+            await asyncio.sleep(0.05)
+        await asyncio.gather(*children, work(), work())
+        async with ready.session() as outer:
+            await asyncio.create_task(outer.execute(text("SELECT 1")))
+            async with ready.reader() as reader:
+                await reader.execute(text("SELECT 1"))
+
+
+@pytest.mark.parametrize(("path", "method"), [("writing", "session"), ("reading", "reader")])
+async def test_a_socket_is_refused_a_session_for_its_life_and_told_what_to_take(path: str, method: str) -> None:
+    app = create_app([battery(DataSettings(url="sqlite://"))])
+
+    @app.websocket("/writing")
+    async def write(websocket: WebSocket, session: SessionDep) -> None: ...
+
+    @app.websocket("/reading")
+    async def read(websocket: WebSocket, session: ReaderDep) -> None: ...
+
+    def visit() -> None:
+        with (
+            TestClient(app) as visitor,
+            pytest.raises(WebSocketDenialResponse) as refused,
+            visitor.websocket_connect(f"/{path}"),
+        ):
+            raise AssertionError("it opened")
+        assert refused.value.status_code == 500
+        assert f"Take DatabaseDep, and for each piece of work: async with database.{method}()" in refused.value.text
+
+    await anyio.to_thread.run_sync(visit)
 
 
 def app_of(settings: DataSettings) -> FastAPI:

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,18 @@ async def test_a_host_whose_connections_are_all_in_use_is_still_ready(database_u
     async with Database(settings) as database, database.reader() as holder:
         await holder.execute(text("SELECT 1"))
         assert await ids(database, Stage.READY) == []
+
+
+async def test_with_the_default_settings_too(database: Database) -> None:
+    async with AsyncExitStack() as holders:
+        for _ in range(database.settings.pool_size):
+            holder = await holders.enter_async_context(database.reader())
+            await holder.execute(text("SELECT 1"))
+        if database.dialect == "sqlite":
+            writer = await holders.enter_async_context(database.session())
+            await writer.execute(text("SELECT 1"))
+        results = await asyncio.gather(*(ids(database, Stage.READY) for _ in range(20)))
+        assert results == [[]] * 20
 
 
 @pytest.mark.parametrize(

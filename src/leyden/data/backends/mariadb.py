@@ -76,19 +76,25 @@ class MariaDB:
         self._settings = settings
 
     def engines(self) -> tuple[AsyncEngine, AsyncEngine]:
-        writer = self._engine(
-            pool_size=self._settings.pool_size,
+        writer = self._pooled(self._settings.pool_size)
+        readers = writer.execution_options()
+        event.listen(readers.sync_engine, "begin", _begin_to_read)
+        return writer, readers
+
+    def spare(self) -> AsyncEngine:
+        return self._pooled(1)
+
+    def migrator(self) -> AsyncEngine:
+        return self._engine(poolclass=NullPool)
+
+    def _pooled(self, size: int) -> AsyncEngine:
+        return self._engine(
+            pool_size=size,
             max_overflow=0,
             pool_timeout=self._settings.pool_timeout,
             pool_pre_ping=True,
             isolation_level="READ COMMITTED",  # as on PostgreSQL: one meaning of a transaction
         )
-        readers = writer.execution_options()
-        event.listen(readers.sync_engine, "begin", _begin_to_read)
-        return writer, readers
-
-    def migrator(self) -> AsyncEngine:
-        return self._engine(poolclass=NullPool)
 
     def _engine(self, **options: Any) -> AsyncEngine:
         arguments = {"connect_timeout": max(1, round(self._settings.connect_timeout))}

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from sqlalchemy import URL, NullPool, text
@@ -44,6 +44,11 @@ _KINDS = {
     "23514": Broken.CHECK,
     "23P01": Broken.UNIQUE,
 }
+# The second statement also lets go of the first one's snapshot, for which a concurrent index would wait for ever.
+_STAY_OPEN = (
+    text("SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'"),  # PostgreSQL 17
+    text("SET LOCAL idle_in_transaction_session_timeout = 0"),
+)
 _REFUSED_BY_DRIVER = re.compile(r"value out of (u?int\d+ )?range|cannot contain NUL")
 _KEY = re.compile(r"^Key \((\w+(?:, \w+)*)\)=")
 
@@ -74,31 +79,47 @@ class PostgreSQL:
         return cls(url.set(drivername="postgresql+psycopg"), settings, arguments)
 
     def engines(self) -> tuple[AsyncEngine, AsyncEngine]:
-        writer = self._engine(
-            pool_size=self._settings.pool_size,
-            max_overflow=0,
-            pool_timeout=self._settings.pool_timeout,
-            pool_pre_ping=True,
-        )
+        writer = self._pooled(self._settings.pool_size)
         return writer, writer.execution_options(postgresql_readonly=True)
+
+    def spare(self) -> AsyncEngine:
+        return self._pooled(1)
 
     def migrator(self) -> AsyncEngine:
         return self._engine(poolclass=NullPool)
+
+    def _pooled(self, size: int) -> AsyncEngine:
+        return self._engine(
+            pool_size=size, max_overflow=0, pool_timeout=self._settings.pool_timeout, pool_pre_ping=True
+        )
 
     def _engine(self, **pool: Any) -> AsyncEngine:
         return make_engine(self._url, connect_args=self._connect_args, prepare=as_it_is, **pool)
 
     @asynccontextmanager
     async def locker(self, name: str) -> AsyncIterator[TryLock]:
-        """An advisory lock of the session, on a connection of its own: it ends with the connection."""
+        """An advisory lock of a transaction that stays open, on a connection of its own: it ends with either.
+
+        A lock of the session would stay with PgBouncer's server connection, which goes on to somebody else.
+        """
         key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
-        engine = self._engine(poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        # At this level a transaction has no snapshot of its own.
+        engine = self._engine(poolclass=NullPool, isolation_level="READ COMMITTED")
         async with engine.connect() as connection:
 
             async def try_lock() -> bool:
-                return bool(await connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}))
+                if not await connection.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": key}):
+                    await connection.rollback()
+                    return False
+                for statement in _STAY_OPEN:
+                    await connection.execute(statement)
+                return True
 
-            yield try_lock
+            try:
+                yield try_lock
+            finally:
+                with suppress(DBAPIError):  # a connection that broke has given the lock back by itself
+                    await connection.rollback()
 
     def violation(self, error: DBAPIError) -> Violation | None:
         kind = _KINDS.get(_state(error))

@@ -1,5 +1,6 @@
 """SQLite, through aiosqlite: one writer and several readers a process, other processes waited for."""
 
+import asyncio
 import re
 import secrets
 import shutil
@@ -8,17 +9,19 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import gettempdir
+from typing import Any
 
-from sqlalchemy import URL, Connection, NullPool, event
+from sqlalchemy import URL, AsyncAdaptedQueuePool, Connection, NullPool, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from leyden.core import Limit, StartError, to_thread
 from leyden.data.backend import Broken, Trouble, TryLock, Violation
 from leyden.data.engines import execute, make_engine
-from leyden.data.errors import InvalidValueError
+from leyden.data.errors import InvalidValueError, UnitOfWorkError
 from leyden.data.settings import DataSettings
 
 TROUBLES = {
@@ -59,15 +62,18 @@ class SQLite:
 
     def engines(self) -> tuple[AsyncEngine, AsyncEngine]:
         # One writer: SQLite has one anyway, and waiting in our queue is fair where its busy handler polls.
-        writer = self._engine(begin="BEGIN IMMEDIATE", pool_size=1)
+        writer = self._engine(begin="BEGIN IMMEDIATE", pool_size=1, poolclass=_WriterPool)
         readers = self._engine("query_only=ON", begin="BEGIN", pool_size=self._settings.pool_size)
         return writer, readers
+
+    def spare(self) -> AsyncEngine:
+        return self._engine("query_only=ON", begin="BEGIN", pool_size=1)
 
     def migrator(self) -> AsyncEngine:
         # A table is altered by moving it: with foreign keys on, dropping the old one would empty its children.
         return self._engine("foreign_keys=OFF", begin="BEGIN IMMEDIATE")
 
-    def _engine(self, *pragmas: str, begin: str, pool_size: int | None = None) -> AsyncEngine:
+    def _engine(self, *pragmas: str, begin: str, pool_size: int | None = None, **options: Any) -> AsyncEngine:
         synchronous = "OFF" if self._in_memory else self._settings.synchronous
         settings = (
             f"busy_timeout={int(self._settings.busy_timeout * 1000)}",  # first: turning WAL on may have to wait
@@ -85,7 +91,7 @@ class SQLite:
             if pool_size is None
             else {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": self._settings.pool_timeout}
         )
-        engine = make_engine(self._url, connect_args={"isolation_level": None}, prepare=prepare, **pool)
+        engine = make_engine(self._url, connect_args={"isolation_level": None}, prepare=prepare, **pool, **options)
         event.listen(engine.sync_engine, "begin", _begin(begin))
         event.listen(engine.sync_engine, "handle_error", _refuse_large_integers)
         return engine
@@ -129,6 +135,23 @@ class SQLite:
     def close(self) -> None:
         if self._in_memory:
             shutil.rmtree(self.path.parent, ignore_errors=True)
+
+
+class _WriterPool(AsyncAdaptedQueuePool):
+    """The one connection that writes. A task that has it and asks for it again would wait for itself."""
+
+    _holder: asyncio.Task[Any] | None = None
+
+    def _do_get(self) -> ConnectionPoolEntry:
+        if self._holder is not None and self._holder is asyncio.current_task():
+            raise UnitOfWorkError
+        entry = super()._do_get()
+        self._holder = asyncio.current_task()
+        return entry
+
+    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
+        self._holder = None  # first: whoever waits is given the connection by the next line
+        super()._do_return_conn(record)
 
 
 def _begin(statement: str) -> Callable[[Connection], None]:
