@@ -1,13 +1,19 @@
 """From nothing to a signed-in call, as the README says it."""
 
+import os
+import pty
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+
+LEYDEN = str(Path(sysconfig.get_path("scripts"), "leyden"))
 
 Start = Callable[..., Any]
 Call = Callable[..., subprocess.CompletedProcess[str]]
@@ -88,8 +94,25 @@ def test_check_inspect_and_shell_know_the_app(call: Call, shop: Path) -> None:
 
     assert call("check", cwd=shop).stdout == "Nothing is wrong.\n"
     assert "leyden.http.middleware" in call("inspect", cwd=shop).stdout
-    shell = call("shell", cwd=shop, stdin="from leyden.data import Database\nresources[Database].dialect\n")
-    assert "'sqlite'" in shell.stdout
+    assert call("shell", cwd=shop, stdin="resources[Database].dialect\n").stdout == "'sqlite'\n"
+
+
+def test_a_person_at_the_prompt_is_told_what_there_is_and_goes_on_after_an_error(call: Call, shop: Path) -> None:
+    call("db", "upgrade", cwd=shop)
+    ours, theirs = pty.openpty()
+    shell = subprocess.Popen([LEYDEN, "shell"], cwd=shop, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True)
+    os.close(theirs)
+    os.write(ours, b"1 / 0\nresources[Database].dialect\nexit()\n")
+    shown = b""
+    with suppress(OSError):  # how a terminal ends
+        while piece := os.read(ours, 4096):
+            shown += piece
+
+    assert shell.wait(60) == 0
+    os.close(ours)
+    assert b"resources[Clock], resources[Events]" in shown
+    assert b"ZeroDivisionError" in shown
+    assert b"'sqlite'" in shown
 
 
 def test_one_option_in_the_environment_or_in_config_leaves_the_others_as_they_are(call: Call, shop: Path) -> None:
