@@ -11,10 +11,13 @@ from rich.console import Console
 from rich.table import Table
 
 from leyden.cli.lookup import project_here
+from leyden.core import Clock, Events, Supervisor
 from leyden.core.battery import Battery
 from leyden.core.project import Project
 
 commands = typer.Typer(add_completion=False)
+
+_BUILT_IN = (Clock, Events, Supervisor)  # what every app has, before its batteries start
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ def picture_of(project: Project) -> Picture:
     return Picture(
         entrypoint=project.entrypoint,
         batteries=[_battery(battery) for battery in batteries],
-        resources=[_dotted(battery.provides) for battery in batteries if battery.provides],
+        resources=[_dotted(kind) for kind in (*_BUILT_IN, *(battery.provides for battery in batteries)) if kind],
         middleware=[_dotted(middleware.cls) for middleware in project.app.user_middleware],
         routes=_routes(project.app, batteries),
     )
@@ -109,6 +112,8 @@ def _draw(picture: Picture, console: Console) -> None:
         ("Routes", _routes_table(picture)),
     ):
         console.print(f"[bold]{title}[/bold]", table, "", sep="\n")
+    names = ", ".join(name.rpartition(".")[2] for name in picture.resources)
+    console.print(f"[bold]Resources[/bold]  {names}", soft_wrap=True)
 
 
 def _batteries_table(picture: Picture) -> Table:

@@ -40,3 +40,12 @@ def test_a_mount_belongs_to_the_battery_that_brought_it(tmp_path: Path, monkeypa
     routes = picture_of(Project(tmp_path, "app:app")).routes
 
     assert [(route.path, route.battery) for route in routes] == [("/first", "one"), ("/second", "two")]
+
+
+@pytest.mark.usefixtures("project")
+def test_the_resources_are_those_of_the_running_app(leyden: Callable[..., Any]) -> None:
+    shown = leyden("inspect").output
+    running = leyden("shell", input="print(', '.join(kind.__name__ for kind in resources.kinds()))\n").stdout
+
+    assert running.startswith("Clock, ")
+    assert f"Resources  {running}" in shown
