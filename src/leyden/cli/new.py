@@ -2,9 +2,10 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from leyden.cli.lookup import project_here
 from leyden.core.errors import ConfigurationError
@@ -19,7 +20,14 @@ class Kind(StrEnum):
     MYSQL = "mysql"
 
 
-@commands.command(no_args_is_help=True)
+class _New(TyperCommand):
+    """Its usage is one of two, which no list of arguments says."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ARG002 -- the base class's shape
+        return ["[OPTIONS]", "NAME | feature NAME"]
+
+
+@commands.command(cls=_New, no_args_is_help=True)
 def new(
     name: Annotated[
         str, typer.Argument(metavar="NAME | feature NAME", help="The app's name, or `feature` and that of a feature.")
