@@ -8,6 +8,8 @@ import sys
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
+from uvicorn.supervisors import Multiprocess
+
 from leyden.http import AlreadyLogged, request_id
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -28,7 +30,7 @@ def log_config(*, production: bool, access_log: bool = True) -> dict[str, Any]:
         "filters": {
             "request_id": {"()": WithRequestId},
             "already_logged": {"()": AlreadyLogged},
-            "routine": {"()": Routine},
+            "supervised": {"()": Supervised},
             "no_query": {"()": WithoutQuery},
         },
         "formatters": {
@@ -41,8 +43,10 @@ def log_config(*, production: bool, access_log: bool = True) -> dict[str, Any]:
         "loggers": {
             "alembic": {"level": "WARNING"},
             "asyncio": {"level": "WARNING"},
+            "leyden.data.backends": {"level": "WARNING"},  # SQLAlchemy names the logger of a pool after its class
             "watchfiles": {"level": "WARNING"},
-            "uvicorn.error": {"level": "INFO", "filters": ["already_logged", "routine"]},
+            # Below a warning are its starts and stops, which `leyden run` tells, and sockets with their queries.
+            "uvicorn.error": {"level": "WARNING", "filters": ["already_logged", "supervised"]},
             "uvicorn.access": {"level": "INFO" if access_log else "WARNING", "filters": ["no_query"]},
         },
     }
@@ -62,25 +66,11 @@ class WithRequestId(logging.Filter):
         return True
 
 
-class Routine(logging.Filter):
-    """Drops what the server says of itself at every start and stop; `leyden run` says it once, in its own words."""
-
-    _SAID: ClassVar[tuple[str, ...]] = (
-        "Started server process",
-        "Started parent process",
-        "Waiting for application",
-        "Application startup",
-        "Application shutdown complete",
-        "Finished server process",
-        "Shutting down",
-        "Terminated child process",
-        "Waiting for child process",
-        "Stopping parent process",
-        "Uvicorn running on",
-    )
+class Supervised(logging.Filter):
+    """Drops what uvicorn's supervisor says of workers that have ended, which `leyden run` says in its own words."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return not str(record.msg).startswith(self._SAID) and "failed to start, stopping" not in str(record.msg)
+        return record.funcName != Multiprocess.keep_subprocess_alive.__name__
 
 
 class WithoutQuery(logging.Filter):

@@ -175,7 +175,13 @@ class Workers(Multiprocess):
     def keep_subprocess_alive(self) -> None:
         for process in self.processes:
             process.child_conn.close()  # while the parent has it too, the pipe of a dead worker stays open
+        before = list(self.processes)
         super().keep_subprocess_alive()
+        for process in before:
+            if process not in self.processes:
+                _log.error(
+                    "The worker %s died, with code %s; another one takes its place.", process.pid, process.exitcode
+                )
 
     def handle_int(self) -> None:
         super().handle_int()

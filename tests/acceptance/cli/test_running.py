@@ -41,6 +41,8 @@ def test_a_signal_ends_it_with_0(
 
     assert run.end(number) == 0
     assert "Traceback" not in run.log
+    assert "uvicorn.error" not in run.log
+    assert "server  " not in run.log  # which is that logger's name in development
 
 
 @pytest.mark.parametrize("everybody", [False, True], ids=["parent", "terminal"])
@@ -193,6 +195,6 @@ def test_a_crashed_worker_is_replaced(call: Call, start: Start, shop: Path) -> N
 
     subprocess.run(["kill", "-9", str(victim)], check=True)
 
-    run.wait_for(rf"Child process \[{victim}\] died")
+    run.wait_for(f"The worker {victim} died, with code -9")
     assert httpx2.get(f"{run.url}/pid", timeout=30).json() != victim
     assert run.end() == 0

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from leyden.cli.logs import JsonLines, Lines, WithoutQuery, WithRequestId, escape, log_config
+from leyden.cli.logs import JsonLines, Lines, Supervised, WithoutQuery, WithRequestId, escape, log_config
 
 FORGED = "a\n12:00:00 INFO    leyden  admin logged in\r\x1b[2Kb\u2028c"
 
@@ -89,3 +89,19 @@ def test_the_configuration_is_one_that_logging_takes(*, production: bool) -> Non
 
 def test_escaping_leaves_letters_alone() -> None:
     assert escape("grün 蓝色 🎈 \\n") == "grün 蓝色 🎈 \\n"
+
+
+@pytest.mark.parametrize("production", [True, False])
+def test_of_the_servers_own_words_only_warnings_and_errors_are_kept(*, production: bool) -> None:
+    server = log_config(production=production)["loggers"]["uvicorn.error"]
+
+    assert server["level"] == "WARNING"
+
+
+def test_the_supervisors_words_of_ended_workers_are_left_to_leyden_run() -> None:
+    def said_in(function: str) -> logging.LogRecord:
+        return logging.LogRecord("uvicorn.error", logging.ERROR, "", 0, "x", (), None, func=function)
+
+    assert not Supervised().filter(said_in("keep_subprocess_alive"))
+    assert Supervised().filter(said_in("restart_all"))
+    assert Supervised().filter(said_in("_wait_tasks_to_complete"))
