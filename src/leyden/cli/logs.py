@@ -12,6 +12,9 @@ from uvicorn.supervisors import Multiprocess
 
 from leyden.http import AlreadyLogged, request_id
 
+LIFESPAN_LOG = "leyden.run.lifespan"
+"""Where uvicorn says that a start has failed, which `leyden run` has told with the reason."""
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
     "message",
@@ -47,6 +50,7 @@ def log_config(*, production: bool, access_log: bool = True) -> dict[str, Any]:
             "watchfiles": {"level": "WARNING"},
             # Below a warning are its starts and stops, which `leyden run` tells, and sockets with their queries.
             "uvicorn.error": {"level": "WARNING", "filters": ["already_logged", "supervised"]},
+            LIFESPAN_LOG: {"level": "CRITICAL"},
             "uvicorn.access": {"level": "INFO" if access_log else "WARNING", "filters": ["no_query"]},
         },
     }

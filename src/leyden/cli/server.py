@@ -18,7 +18,7 @@ from uvicorn.supervisors import Multiprocess
 
 from leyden.cli.address import BACKLOG
 from leyden.cli.banner import announce
-from leyden.cli.logs import log_config
+from leyden.cli.logs import LIFESPAN_LOG, log_config
 from leyden.cli.migrating import apply_migrations
 from leyden.cli.once import Once
 from leyden.cli.plan import Plan
@@ -80,6 +80,7 @@ class Lifespan(LifespanOn):
         if not isinstance(config, ServerConfig):
             raise TypeError("leyden.cli.server.Lifespan needs its own ServerConfig")
         self.ours = config
+        self.logger = logging.getLogger(LIFESPAN_LOG)
         self._last_words = ""
 
     async def startup(self) -> None:
