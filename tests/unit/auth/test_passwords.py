@@ -70,8 +70,8 @@ async def test_nobody_is_never_right_and_takes_as_long_as_somebody() -> None:
             started = time.perf_counter()
             assert not (await passwords.verify("wrong horse", hashed)).right
             times[who].append(time.perf_counter() - started)
-    assert median(times["nobody"]) == pytest.approx(median(times["somebody"]), rel=0.25)
-    assert median(times["disabled"]) == pytest.approx(median(times["somebody"]), rel=0.25)
+    assert median(times["nobody"]) == pytest.approx(median(times["somebody"]), rel=0.5)
+    assert median(times["disabled"]) == pytest.approx(median(times["somebody"]), rel=0.5)
 
 
 async def test_a_password_too_long_for_any_account_is_refused_without_hashing() -> None:
@@ -79,11 +79,12 @@ async def test_a_password_too_long_for_any_account_is_refused_without_hashing() 
     started = time.perf_counter()
     for _ in range(200):
         assert not (await passwords.verify("x" * 1025, None)).right
-    assert time.perf_counter() - started < 0.2
+    assert time.perf_counter() - started < 2  # hashing them would take ten times as long
 
 
 async def test_more_logins_than_may_wait_are_refused_as_overload() -> None:
-    passwords = Passwords(AuthSettings(hash_memory=1024, hash_time=1, hash_lanes=1, hash_concurrency=1, hash_waiting=3))
+    # At full cost: no hash may be done before the last call has come.
+    passwords = Passwords(AuthSettings(hash_concurrency=1, hash_waiting=3))
     results = await asyncio.gather(*(passwords.verify("x" * 9, None) for _ in range(20)), return_exceptions=True)
     refused = [result for result in results if isinstance(result, OverloadedError)]
     assert len(refused) == 16
