@@ -64,7 +64,7 @@ async def upgrade(
         console.print("Nothing to apply: the database is up to date.")
 
 
-@commands.command()
+@commands.command(context_settings={"ignore_unknown_options": True})  # -1 is a revision here, not an option
 async def downgrade(
     ctx: typer.Context,
     revision: Annotated[str, typer.Argument(help="Back to this revision; base is before the first.")] = "-1",

@@ -78,7 +78,7 @@ def test_a_database_goes_through_its_life(db: Db, project: FakeProject) -> None:
     assert path.name[:11] in db("heads")[1]
     assert "yes" in db("history")[1].split()
 
-    assert db("downgrade")[1].startswith("took back")
+    assert db("downgrade", "-1")[1].startswith("took back")
     assert db("downgrade", "base") == (0, "Nothing to take back.\n")
 
 
