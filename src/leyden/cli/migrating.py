@@ -26,5 +26,6 @@ async def _behind(project: Project) -> bool:
     checks = [check for battery in batteries for check in battery.checks]
     if not checks:
         return False
-    async with running(batteries, check=False) as resources:
+    new_file = load("leyden.data.database:NewFile")  # the app has imported it; the command line has not
+    async with running(batteries, overrides={new_file: new_file()}, check=False) as resources:
         return any(finding.id == _BEHIND for finding in await run_checks(checks, resources, Stage.START))

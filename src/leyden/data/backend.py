@@ -71,8 +71,11 @@ class Backend(Protocol):
         """None when the error is a bug of ours."""
         ...
 
-    def open(self) -> None:
-        """Make what must be there before the first connection. Raises StartError when that cannot be."""
+    def open(self, *, create: bool) -> None:
+        """See that what must be there before the first connection is there; with `create`, make it.
+
+        Raises StartError when it is not there or cannot be made.
+        """
         ...
 
     def close(self) -> None: ...

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from leyden.core import ConfigurationError, running
 from leyden.core.project import Project
-from leyden.data.database import Database
+from leyden.data.database import Database, NewFile
 from leyden.data.history import forked
 from leyden.data.migrations import Migrations
 
@@ -21,11 +21,11 @@ console = Console(highlight=False, soft_wrap=True)
 
 @asynccontextmanager
 async def migrations_of(project: Project) -> AsyncIterator[Migrations]:
-    """The app's migrations, with its database connected and nothing else started."""
+    """The app's migrations, with its database connected, its SQLite file made if need be, and nothing else started."""
     batteries = [battery for battery in project.batteries if battery.provides is Database]
     if not batteries:
         raise ConfigurationError("This app has no database. Add data.battery(settings.data) to the list in app.py.")
-    async with running(batteries, check=False) as resources:
+    async with running(batteries, overrides={NewFile: NewFile()}, check=False) as resources:
         database = resources[Database]
         yield Migrations(database, project.batteries, folder=project.root / database.settings.migrations)
 

@@ -22,14 +22,20 @@ from leyden.data.urls import backend_for, in_memory, parse, shown
 _POLL = 0.05
 
 
+class NewFile:
+    """Among the overrides of `running`, it lets a SQLite file be made that is not there: what migrates has to begin."""
+
+
 class Database:
     """One database: `async with database.session() as session` is a unit of work, in a request or anywhere else.
 
-    `writer` and `readers` are plain SQLAlchemy engines for what a session cannot do.
+    `writer` and `readers` are plain SQLAlchemy engines for what a session cannot do. `create=False` refuses to start
+    where a SQLite file is not there, instead of making it.
     """
 
-    def __init__(self, settings: DataSettings, *, clock: Clock | None = None) -> None:
+    def __init__(self, settings: DataSettings, *, clock: Clock | None = None, create: bool = True) -> None:
         self.settings = settings
+        self._create = create
         self.backend = backend_for(settings)
         options = {CLOCK_OPTION: clock or SystemClock()}
         writer, readers = self.backend.engines()
@@ -58,7 +64,7 @@ class Database:
 
     async def __aenter__(self) -> Self:
         """Raises StartError, within `connect_timeout`, when the database does not answer."""
-        self.backend.open()
+        self.backend.open(create=self._create)
         try:
             async with asyncio.timeout(self.settings.connect_timeout):
                 await self.ping()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from leyden.core import Battery, Clock, Resources
 from leyden.data.checks import CHECKS
-from leyden.data.database import Database
+from leyden.data.database import Database, NewFile
 from leyden.data.settings import DataSettings
 from leyden.data.urls import backend_for
 
@@ -17,7 +17,8 @@ def battery(settings: DataSettings) -> Battery:
 
     @asynccontextmanager
     async def lifespan(resources: Resources) -> AsyncIterator[Database]:
-        async with Database(settings, clock=resources[Clock]) as database:  # type: ignore[type-abstract]  # a protocol is a key here
+        clock = resources[Clock]  # type: ignore[type-abstract]  # a protocol is a key here
+        async with Database(settings, clock=clock, create=NewFile in resources) as database:
             yield database
 
     return Battery(

@@ -61,7 +61,9 @@ def fresh_database(kind: str, folder: Path) -> Iterator[str]:
     Raises Unavailable when the server does not answer.
     """
     if kind == "sqlite":
-        yield f"sqlite:///{folder / f'test-{secrets.token_hex(4)}.db'}"
+        file = folder / f"test-{secrets.token_hex(4)}.db"
+        file.touch()  # which is all that an empty SQLite database is
+        yield f"sqlite:///{file}"
         return
     ask(kind)
     server, name = _server(kind), f"leyden_test_{os.getpid()}_{secrets.token_hex(4)}"

@@ -93,9 +93,43 @@ def test_a_failed_start_writes_nothing(call: Call, shop: Path, spoil: Callable[[
     assert sorted(path for path in shop.rglob("*") if "__pycache__" not in path.parts) == before
 
 
-def test_a_database_that_is_behind_is_not_touched_in_production(call: Call, shop: Path) -> None:
-    call("run", "--port", "0", cwd=shop, APP_ENVIRONMENT="production")
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (("run", "--port", "0"), 3),
+        (("run", "--port", "0", "--workers", "2"), 3),
+        (("check",), 1),
+        (("check", "--deploy"), 1),
+        (("shell",), 1),
+        (("user", "create", "ada@example.com"), 1),
+    ],
+)
+def test_a_database_that_was_never_made_is_not_half_made_in_production(
+    call: Call, shop: Path, command: tuple[str, ...], code: int
+) -> None:
+    result = call(*command, cwd=shop, stdin="a long enough password\n", APP_ENVIRONMENT="production")
 
+    assert result.returncode == code
+    assert one_sentence(result.stderr) == (
+        f"Error: There is no file {shop}/var/shop.db. "
+        "Run `leyden db upgrade` to make it, or correct the database URL in the settings."
+    )
+    assert not (shop / "var").exists(), "neither the database, nor the key, nor their folder"
+
+
+def test_leyden_db_makes_the_database_in_production(call: Call, shop: Path) -> None:
+    assert call("db", "upgrade", cwd=shop, APP_ENVIRONMENT="production").returncode == 0
+    assert call("check", cwd=shop, APP_ENVIRONMENT="production").stdout == "Nothing is wrong.\n"
+
+
+def test_a_database_that_is_behind_is_not_touched_in_production(call: Call, shop: Path) -> None:
+    (shop / "var").mkdir()
+    (shop / "var" / "shop.db").touch()
+
+    result = call("run", "--port", "0", cwd=shop, APP_ENVIRONMENT="production")
+
+    assert result.returncode == 3
+    assert "it lacks auth_0001" in one_sentence(result.stderr)
     with sqlite3.connect(shop / "var" / "shop.db") as database:
         assert database.execute("select count(*) from sqlite_master").fetchone() == (0,)
 

@@ -66,8 +66,32 @@ async def test_a_folder_that_cannot_be_made_and_a_file_that_is_no_database_stop_
     (tmp_path / "file").write_text("no database, but text that is long enough to be read as the header of one" * 20)
     for path, reason in (("file/shop.db", "cannot be made"), ("file", "not a database")):
         with pytest.raises(StartError, match=reason):
-            async with running([battery(DataSettings(url=f"sqlite:///{tmp_path / path}"))]):
+            async with Database(DataSettings(url=f"sqlite:///{tmp_path / path}")):
                 pass
+
+
+def written(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*"))
+
+
+async def test_an_app_neither_makes_its_sqlite_file_nor_the_folder_of_it(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/var/shop.db"
+    with pytest.raises(
+        StartError, match=rf"There is no file {tmp_path}/var/shop\.db\. Run `leyden db upgrade` to make it"
+    ):
+        async with running([battery(DataSettings(url=url))]):
+            pass
+    assert written(tmp_path) == []
+
+
+async def test_with_a_file_name_in_the_form_of_a_uri_its_mode_says_whether_the_file_is_made(tmp_path: Path) -> None:
+    url = f"sqlite:///file:{tmp_path}/shop.db?uri=true&mode="
+    with pytest.raises(StartError):
+        async with running([battery(DataSettings(url=f"{url}rw"))]):
+            pass
+    assert written(tmp_path) == []
+    async with running([battery(DataSettings(url=f"{url}rwc"))]):
+        assert (tmp_path / "shop.db").is_file()
 
 
 async def test_a_database_in_memory_is_one_for_all_sessions_and_gone_afterwards() -> None:

@@ -130,8 +130,8 @@ class MariaDB:
     def trouble(self, error: DBAPIError) -> Trouble | None:
         return TROUBLES.get(_told(error)[0])
 
-    def open(self) -> None:
-        """Nothing of ours must be there."""
+    def open(self, *, create: bool) -> None:
+        """A database on a server is made by whoever runs the server."""
 
     def close(self) -> None:
         """Nothing of ours is left behind."""

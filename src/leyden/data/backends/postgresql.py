@@ -138,8 +138,8 @@ class PostgreSQL:
             return Trouble.UNSTORABLE
         return TROUBLES.get(state) or TROUBLES.get(state[:2])
 
-    def open(self) -> None:
-        """Nothing of ours must be there."""
+    def open(self, *, create: bool) -> None:
+        """A database on a server is made by whoever runs the server."""
 
     def close(self) -> None:
         """Nothing of ours is left behind."""

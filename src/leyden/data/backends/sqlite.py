@@ -55,6 +55,7 @@ class SQLite:
     def __init__(self, url: URL, settings: DataSettings) -> None:
         self._settings = settings
         self._in_memory = url.database in (None, "", ":memory:")
+        self._is_uri = str(url.database).startswith("file:")  # whose `mode` says whether SQLite may make the file
         # A database in memory is a file that goes with us: only so do several connections see it.
         folder = Path(gettempdir()) / f"leyden-{secrets.token_hex(8)}"
         self.path = folder / "memory.db" if self._in_memory else Path(str(url.database))
@@ -125,7 +126,12 @@ class SQLite:
     def trouble(self, error: DBAPIError) -> Trouble | None:
         return TROUBLES.get(getattr(error.orig, "sqlite_errorcode", 0) & 0xFF)
 
-    def open(self) -> None:
+    def open(self, *, create: bool) -> None:
+        if not (create or self._in_memory or self._is_uri or self.path.exists()):
+            raise StartError(
+                f"There is no file {self.path}. "
+                "Run `leyden db upgrade` to make it, or correct the database URL in the settings."
+            )
         folder = self.path.parent
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700 if self._in_memory else 0o777)
