@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from leyden.auth.keys import refuse_weak_secret
 from leyden.core import ConfigurationError, Section
+from leyden.core.keys import refuse_weak_secret
 
 RouteName = Literal["register", "login", "refresh", "logout", "read_me", "change_me"]
 

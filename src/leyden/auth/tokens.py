@@ -11,7 +11,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
 from leyden.auth.errors import InvalidTokenError
-from leyden.auth.keys import derive
+from leyden.core.keys import derive
 
 _ALGORITHMS = ("HS256",)
 _TYPE = "at+jwt"
@@ -30,8 +30,8 @@ class AccessTokens:
     """Signs and reads access tokens: JWTs with one fixed algorithm and type."""
 
     def __init__(self, secret: str, *, issuer: str, audience: str, ttl: timedelta) -> None:
-        self._key = OctKey.import_key(derive(secret, "access-token"))
-        self._key_id = derive(secret, "access-token-key-id").hex()[:16]
+        self._key = OctKey.import_key(derive(secret, "leyden.auth.access-token"))
+        self._key_id = derive(secret, "leyden.auth.access-token-key-id").hex()[:16]
         self._issuer = issuer
         self._audience = audience
         self.ttl = ttl

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from leyden.auth.accounts import Accounts
 from leyden.auth.checks import checks
-from leyden.auth.keys import secret_from
 from leyden.auth.models import AuthRefreshToken, AuthSession, User
 from leyden.auth.passwords import Passwords
 from leyden.auth.routes import router
 from leyden.auth.settings import AuthSettings
 from leyden.auth.tokens import AccessTokens
 from leyden.core import Battery, Clock, ConfigurationError, Events, Resources
+from leyden.core.keys import secret_from
 from leyden.data import Database
 
 
@@ -56,4 +56,4 @@ def _secret(settings: AuthSettings) -> str:
         return settings.secret.get_secret_value()
     if settings.secret_file is None:
         raise ConfigurationError("There is no auth.secret and no auth.secret_file.")
-    return secret_from(settings.secret_file)
+    return secret_from(settings.secret_file, option="auth.secret")

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from joserfc import jwk, jws
 
-from leyden.auth.keys import derive
+from leyden.core.keys import derive
 
 if TYPE_CHECKING:
     from tests.integration.auth.conftest import Site, Tokens
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 SECRET = "Zx8-kq3V_bT7wLr2mN5pYd9sHf4gJc6a"
-KEY = derive(SECRET, "access-token")
+KEY = derive(SECRET, "leyden.auth.access-token")
 
 
 def encode(raw: bytes) -> str:

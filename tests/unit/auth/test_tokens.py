@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leyden.auth.errors import InvalidTokenError
-from leyden.auth.keys import derive
 from leyden.auth.tokens import AccessTokens, fingerprint, new_refresh_token
+from leyden.core.keys import derive
 
 SECRET = "Zx8-kq3V_bT7wLr2mN5pYd9sHf4gJc6a"
 NOW = datetime(2026, 11, 1, 5, 29, 59, 700_000, tzinfo=UTC)  # a moment before clocks go back in New York
@@ -34,7 +34,7 @@ def part(value: Any) -> str:
 def signed(header: Any, claims: Any) -> str:
     """A token made with our own key, for what the holder of the key would never make."""
     body = f"{part(header)}.{part(claims)}"
-    return f"{body}.{part(hmac.digest(derive(SECRET, 'access-token'), body.encode(), hashlib.sha256))}"
+    return f"{body}.{part(hmac.digest(derive(SECRET, 'leyden.auth.access-token'), body.encode(), hashlib.sha256))}"
 
 
 def parts(token: str) -> tuple[dict[str, Any], dict[str, Any]]:

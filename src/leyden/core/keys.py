@@ -1,4 +1,4 @@
-"""The secret that everything signed stems from, and the keys derived from it."""
+"""Secrets that signed things stem from, kept in a file or in the settings, and the keys derived from them."""
 
 import hashlib
 import hmac
@@ -7,7 +7,7 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-from leyden.core import ConfigurationError
+from leyden.core.errors import ConfigurationError
 
 MIN_LENGTH = 32
 MIN_DIFFERENT = 10
@@ -23,12 +23,15 @@ def refuse_weak_secret(secret: str) -> None:
 
 
 def derive(secret: str, purpose: str) -> bytes:
-    """A 256-bit key for one purpose: what one key signs, no other accepts."""
-    return hmac.digest(secret.encode(), b"leyden.auth." + purpose.encode(), hashlib.sha256)
+    """A 256-bit key for one purpose, such as `leyden.auth.access-token`: what one key signs, no other accepts."""
+    return hmac.digest(secret.encode(), purpose.encode(), hashlib.sha256)
 
 
-def secret_from(path: Path) -> str:
-    """The secret in this file, which is made first if it is not there: once, however many workers ask at the same time."""
+def secret_from(path: Path, *, option: str) -> str:
+    """The secret in this file, which is made first if it is not there: once, however many workers ask at the same time.
+
+    `option` is the setting that would do instead of the file. Raises ConfigurationError when the file cannot be used.
+    """
     try:
         try:
             text = path.read_text("ascii")
@@ -38,11 +41,11 @@ def secret_from(path: Path) -> str:
         secret = text.strip()
         refuse_weak_secret(secret)
     except UnicodeDecodeError:
-        raise ConfigurationError(_unusable(path, "it is no ASCII text")) from None
+        raise ConfigurationError(_unusable(path, option, "it is no ASCII text")) from None
     except OSError as error:
-        raise ConfigurationError(_unusable(path, error.strerror or type(error).__name__)) from error
+        raise ConfigurationError(_unusable(path, option, error.strerror or type(error).__name__)) from error
     except ConfigurationError as error:
-        raise ConfigurationError(_unusable(path, error.detail)) from None
+        raise ConfigurationError(_unusable(path, option, error.detail)) from None
     return secret
 
 
@@ -62,5 +65,5 @@ def _make(path: Path) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _unusable(path: Path, reason: str) -> str:
-    return f"The key file {path} cannot be used: {reason.rstrip('.')}. Mend it, or set the option auth.secret instead."
+def _unusable(path: Path, option: str, reason: str) -> str:
+    return f"The key file {path} cannot be used: {reason.rstrip('.')}. Mend it, or set the option {option} instead."

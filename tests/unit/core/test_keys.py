@@ -7,8 +7,8 @@ from threading import Barrier
 
 import pytest
 
-from leyden.auth.keys import derive, refuse_weak_secret, secret_from
 from leyden.core import ConfigurationError
+from leyden.core.keys import derive, refuse_weak_secret, secret_from
 
 STRONG = "Zx8-kq3V_bT7wLr2mN5pYd9sHf4gJc6a"
 
@@ -27,9 +27,9 @@ def test_keys_for_different_purposes_differ_and_are_stable() -> None:
 
 def test_a_missing_file_is_made_with_its_folder_for_the_owner_alone_and_read_the_same_again(tmp_path: Path) -> None:
     path = tmp_path / "var" / "secret.key"
-    secret = secret_from(path)
+    secret = secret_from(path, option="auth.secret")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert secret_from(path) == secret
+    assert secret_from(path, option="auth.secret") == secret
     assert [each.name for each in path.parent.iterdir()] == ["secret.key"]
 
 
@@ -39,7 +39,7 @@ def test_workers_that_start_together_agree_on_one_secret(tmp_path: Path) -> None
 
         def start(path: Path = path, together: Barrier = together) -> str:
             together.wait()
-            return secret_from(path)
+            return secret_from(path, option="auth.secret")
 
         with ThreadPoolExecutor(8) as pool:
             assert len({each.result() for each in [pool.submit(start) for _ in range(8)]}) == 1
@@ -51,10 +51,10 @@ def test_a_file_that_holds_no_good_secret_is_named_and_never_overwritten(tmp_pat
     path = tmp_path / "secret.key"
     path.write_bytes(content)
     with pytest.raises(ConfigurationError, match=r"secret\.key cannot be used: .*auth\.secret"):
-        secret_from(path)
+        secret_from(path, option="auth.secret")
     assert path.read_bytes() == content
 
 
 def test_a_folder_in_place_of_the_file_ends_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be used: Is a directory"):
-        secret_from(tmp_path)
+        secret_from(tmp_path, option="auth.secret")
