@@ -2,6 +2,7 @@
 
 LeydenError
 ├── ConflictError            409  conflict        a constraint refused the change; `fields` names the column
+├── InvalidCursorError       400  invalid_cursor  a cursor was changed, or made for another list
 ├── InvalidValueError        422  invalid_value   the database has no room for a value
 ├── UnitOfWorkError          500  unit_of_work    a session is opened where it would wait for itself or for ever
 ├── MigrationError           500  migration       a migration could not be read, made or applied
@@ -19,6 +20,13 @@ class ConflictError(LeydenError):
 
     status = 409
     code = "conflict"
+
+
+class InvalidCursorError(LeydenError):
+    """This cursor does not belong to this list. Start again from the first page: leave the cursor out."""
+
+    status = 400
+    code = "invalid_cursor"
 
 
 class InvalidValueError(LeydenError):

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
-from leyden.core import Section
+from leyden.core import ConfigurationError, Section
+from leyden.core.keys import refuse_weak_secret
 
 
 class DataSettings(Section):
@@ -24,3 +25,16 @@ class DataSettings(Section):
     synchronous: Literal["FULL", "NORMAL"] = Field(
         default="FULL", description="SQLite: NORMAL is faster and may lose the last commits when the power fails"
     )
+    cursor_key: SecretStr | None = Field(
+        default=None, description="Signs the cursors of lists; without it the key stems from `url`, or lies beside the file"
+    )
+
+    @field_validator("cursor_key")
+    @classmethod
+    def _strong(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None:
+            try:
+                refuse_weak_secret(key.get_secret_value())
+            except ConfigurationError as error:
+                raise ValueError(error.detail) from None
+        return key
