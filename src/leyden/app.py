@@ -39,8 +39,7 @@ def install(app: FastAPI, batteries: Sequence[Battery]) -> None:
     if app.middleware_stack is not None:
         raise ConfigurationError("The app has started already. Call leyden.install before it serves a request.")
     known = remember(app, batteries)
-    layers = [middleware for battery in batteries for middleware in battery.middleware]
-    app.user_middleware = _BatteriesOutside(layers, app.user_middleware)
+    app.user_middleware = _Layers(batteries, app.user_middleware)
     own_routes = app.router.routes.copy()
     app.router.routes.clear()
     for battery in batteries:
@@ -52,12 +51,13 @@ def install(app: FastAPI, batteries: Sequence[Battery]) -> None:
     app.router.lifespan_context = lifespan_with(app.router.lifespan_context, known)
 
 
-class _BatteriesOutside(list[Middleware]):
+class _Layers(list[Middleware]):
     """An app's middleware, in which `app.add_middleware` puts its own inside the batteries', not outermost."""
 
-    def __init__(self, batteries: Sequence[Middleware], own: Sequence[Middleware]) -> None:
-        super().__init__([*batteries, *own])
-        self._outside = len(batteries)
+    def __init__(self, batteries: Sequence[Battery], own: Sequence[Middleware]) -> None:
+        super().__init__(layer for battery in batteries for layer in battery.middleware)
+        self._outside = len(self)
+        self += [*own, *(layer for battery in batteries for layer in battery.innermost)]
 
     def insert(self, index: SupportsIndex, layer: Middleware) -> None:
         super().insert(max(int(index), self._outside), layer)

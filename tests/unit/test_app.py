@@ -201,6 +201,21 @@ async def test_middleware_an_app_adds_after_its_batteries_stands_inside_them_in_
         assert (await http.get("/tags")).json() == ["a", "b", "outer", "inner"]
 
 
+async def test_the_innermost_middleware_of_a_battery_stands_inside_all_that_the_app_adds_before_and_after() -> None:
+    app = FastAPI()
+    app.add_middleware(Tag, name="before")
+
+    @app.get("/tags")
+    async def read(request: Request) -> list[str]:
+        passed: list[str] = request.scope["tags"]
+        return passed
+
+    install(app, [Battery(name="near", innermost=(Middleware(Tag, name="near"),)), tags("far", "far")])
+    app.add_middleware(Tag, name="after")
+    async with client(app) as http:
+        assert (await http.get("/tags")).json() == ["far", "after", "before", "near"]
+
+
 def failing_app(**fastapi: Any) -> FastAPI:
     app = FastAPI(**fastapi)
 

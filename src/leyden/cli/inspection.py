@@ -69,7 +69,7 @@ def _battery(battery: Battery) -> dict[str, Any]:
         "requires": list(battery.requires),
         "provides": _dotted(battery.provides) if battery.provides else None,
         "routes": sum(1 for router in battery.routers for _ in iter_route_contexts(router.routes)),
-        "middleware": [_dotted(middleware.cls) for middleware in battery.middleware],
+        "middleware": [_dotted(middleware.cls) for middleware in (*battery.middleware, *battery.innermost)],
         "exception_handlers": [kind if isinstance(kind, int) else _dotted(kind) for kind in battery.exception_handlers],
         "checks": len(battery.checks),
         "commands": list(battery.commands),

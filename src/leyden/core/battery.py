@@ -28,6 +28,7 @@ class Battery:
     lifespan: Lifespan | None = field(default=None, repr=False)
     routers: tuple[APIRouter, ...] = field(default=(), repr=False)
     middleware: tuple[Middleware, ...] = field(default=(), repr=False)
+    innermost: tuple[Middleware, ...] = field(default=(), repr=False)
     exception_handlers: Mapping[int | type[Exception], Callable[..., Any]] = field(default_factory=dict, repr=False)
     checks: tuple[Check, ...] = field(default=(), repr=False)
     commands: Mapping[str, str] = field(default_factory=dict, repr=False)

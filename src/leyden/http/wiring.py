@@ -24,6 +24,7 @@ from leyden.http.middleware.hosts import Hosts
 from leyden.http.middleware.https import Https
 from leyden.http.middleware.identify import Identify
 from leyden.http.middleware.measure import Measure
+from leyden.http.middleware.note import Note
 from leyden.http.middleware.secure import Secure
 from leyden.http.problems import Problems
 from leyden.http.settings import HttpSettings
@@ -46,6 +47,7 @@ def battery(settings: HttpSettings, *, development: bool = False) -> Battery:
         lifespan=_lifespan(settings, catalogues, development=development),
         routers=_routers(settings, development=development),
         middleware=_stack(settings, problems, answering[Exception]),
+        innermost=(Middleware(Note),),
         exception_handlers=answering,
         checks=deploy_checks(settings),
     )

@@ -18,7 +18,7 @@ from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoin
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from leyden import Battery, Check, Finding, LeydenError, Resources, Settings, create_app
+from leyden import Battery, Check, Finding, LeydenError, Resources, Settings, create_app, install
 from leyden.core import Events, Stage, SupervisorDep, TaskFailed
 from leyden.http import HttpSettings, RequestFinished, StoppingDep, battery, request_id, safe_next
 
@@ -231,6 +231,13 @@ class Limited(BaseHTTPMiddleware):
         return await call_next(request)
 
 
+class Passing(BaseHTTPMiddleware):
+    """The least a middleware of this kind can do, which is already to end every stream in order."""
+
+    async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
+        return await call_next(request)
+
+
 def make() -> FastAPI:
     ledger = Battery(
         name="ledger",
@@ -239,11 +246,23 @@ def make() -> FastAPI:
         routers=(router,),
         checks=(Check(sick, (Stage.READY,)),),
     )
-    made = create_app([battery(settings.http, development=settings.development), ledger], title="Edge")
+    batteries = [battery(settings.http, development=settings.development), ledger]
+    made = installed_between(batteries) if "EDGE_INSTALLED" in os.environ else create_app(batteries, title="Edge")
     if "EDGE_LIMITED" in os.environ:
         made.add_middleware(Limited)
+    if "EDGE_PASSING" in os.environ:
+        made.add_middleware(Passing)
     if front := os.environ.get("EDGE_FRONT"):
         made.frontend("/", directory=front)
+    return made
+
+
+def installed_between(batteries: list[Battery]) -> FastAPI:
+    """An existing app that has had a middleware before it got its batteries."""
+    made = FastAPI(docs_url=None, redoc_url=None)
+    if "EDGE_PASSING" in os.environ:
+        made.add_middleware(Passing)
+    install(made, batteries)
     return made
 
 

@@ -10,6 +10,8 @@ import pytest
 from leyden.testing.live_server import LiveServer
 
 Serve = Callable[..., LiveServer]
+PARTIAL = 18
+"""What curl says of a file that ended too soon."""
 INTERNALS = ("psycopg", "sqlalchemy", "select ", "/usr/", "traceback", "password", "runtimeerror")
 
 
@@ -55,9 +57,24 @@ async def test_the_status_of_an_error_is_the_one_it_was_raised_with(edge: LiveSe
 
 @pytest.mark.parametrize("encoding", ["identity", "gzip"])
 def test_a_stream_that_breaks_is_no_success_for_its_client(edge: LiveServer, encoding: str) -> None:
-    command = ["curl", "-sf", "-H", f"Accept-Encoding: {encoding}", "-o", "/dev/null", f"{edge.url}/broken"]
-    assert subprocess.run(command, check=False, timeout=20).returncode == 18  # "partial file"
+    assert fetch(edge, "/broken", encoding) == PARTIAL
     assert "the database went away" in edge.log
+
+
+@pytest.mark.parametrize("how", [{}, {"EDGE_INSTALLED": "1"}], ids=["created", "installed between two"])
+def test_a_stream_that_breaks_is_no_success_either_under_a_middleware_that_ends_it_in_order(
+    serve: Serve, workers: int, how: dict[str, str]
+) -> None:
+    server = serve(workers=workers, env={"EDGE_PASSING": "1", **how})
+    assert [fetch(server, "/broken", encoding) for encoding in ("identity", "gzip") * 2] == [PARTIAL] * 4
+    assert fetch(server, "/public", "identity") == 0
+    assert server.log.count("GET '/broken' failed (request") == 4
+
+
+def fetch(server: LiveServer, path: str, encoding: str) -> int:
+    """What curl ends with, over HTTP/1.1."""
+    command = ["curl", "-sf", "--http1.1", "-H", f"Accept-Encoding: {encoding}", "-o", "/dev/null", server.url + path]
+    return subprocess.run(command, check=False, timeout=20).returncode
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from leyden.core.errors import LeydenError
 from leyden.http.logs import mark_logged
+from leyden.http.middleware.note import escape_of
 from leyden.http.problems import Problems
 
 _ANSWERS = (HTTPException, LeydenError, RequestValidationError)
@@ -20,7 +21,8 @@ class Catch:
 
     Any other goes on to the server when it has been answered, as ASGI asks, or unanswered to an app that handles it
     itself. One that comes after the response has started goes on too, so that the server breaks the connection: half an
-    answer must not look like a whole one.
+    answer must not look like a whole one. So the end of an answer is kept back once an error has left the endpoints:
+    BaseHTTPMiddleware ends it in order before it lets the error through.
     """
 
     def __init__(self, app: ASGIApp, *, problems: Problems, handler: Callable[..., Any]) -> None:
@@ -34,14 +36,21 @@ class Catch:
             return
         ours = self._is_ours(scope)  # asked now: a mounted application puts itself into the scope
         started = scope["type"] == "websocket"
+        escape = escape_of(scope)
+        end: Message | None = None
 
         async def watch(message: Message) -> None:
-            nonlocal started
+            nonlocal started, end
             started = started or message["type"] == "http.response.start"
-            await send(message)
+            if escape.happened and message["type"] == "http.response.body" and not message.get("more_body"):
+                end = message
+            else:
+                await send(message)
 
         try:
             await self.app(scope, receive, watch)
+            if end is not None:  # somebody inside has dealt with the error
+                await send(end)
         except Exception as raised:
             error = _alone(raised)
             self.problems.report(scope, error, late=started)
