@@ -23,7 +23,7 @@ class ConflictError(LeydenError):
 
 
 class InvalidCursorError(LeydenError):
-    """This cursor does not belong to this list. Start again from the first page: leave the cursor out."""
+    """The cursor does not belong to this list. Start again from the first page: leave the cursor out."""
 
     status = 400
     code = "invalid_cursor"

@@ -26,7 +26,8 @@ class DataSettings(Section):
         default="FULL", description="SQLite: NORMAL is faster and may lose the last commits when the power fails"
     )
     cursor_key: SecretStr | None = Field(
-        default=None, description="Signs the cursors of lists; without it the key stems from `url`, or lies beside the file"
+        default=None,
+        description="Signs the cursors of lists; without it the key stems from `url`, or lies beside the file",
     )
 
     @field_validator("cursor_key")
