@@ -11,6 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 TryLock = Callable[[], Awaitable[bool]]
 
+LOGIN_REFUSED = (
+    "The server {server} refused the user '{user}': {reason}. "
+    "Correct the name or the password in the database URL of the settings."
+)
+NO_RIGHT = (
+    "The server {server} keeps the user '{user}' from the database '{database}': {reason}. "
+    "Give that user the right to it, or correct the database URL in the settings."
+)
+
 
 class Trouble(StrEnum):
     """What stands behind a driver's error that is neither a conflict nor a bug."""
@@ -69,6 +78,10 @@ class Backend(Protocol):
 
     def trouble(self, error: DBAPIError) -> Trouble | None:
         """None when the error is a bug of ours."""
+        ...
+
+    def refusal(self, error: BaseException) -> str | None:
+        """What to do about a driver's error when connecting, to be formatted; None when the database does not answer."""
         ...
 
     def open(self, *, create: bool) -> None:

@@ -20,6 +20,7 @@ from leyden.data.translation import translated
 from leyden.data.urls import backend_for, in_memory, parse, shown
 
 _POLL = 0.05
+_SILENT = "The database {address} does not answer: {reason}. Start it, or correct the database URL in the settings."
 
 
 class NewFile:
@@ -63,17 +64,14 @@ class Database:
         return shown(parse(self.settings))
 
     async def __aenter__(self) -> Self:
-        """Raises StartError, within `connect_timeout`, when the database does not answer."""
+        """Raises StartError, within `connect_timeout`, when the database does not answer or cannot be used."""
         self.backend.open(create=self._create)
         try:
             async with asyncio.timeout(self.settings.connect_timeout):
                 await self.ping()
         except (TimeoutError, SQLAlchemyError, DatabaseDownError) as error:
             await self.__aexit__()
-            raise StartError(
-                f"The database {self.address} does not answer: {self._reason(error)}. "
-                "Start it, or correct the database URL in the settings."
-            ) from error
+            raise StartError(self._told(_drivers(error))) from error
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -134,12 +132,31 @@ class Database:
             options["join_transaction_mode"] = "create_savepoint"
         return AsyncSession(self._connection or engine, expire_on_commit=False, close_resets_only=False, **options)
 
-    def _reason(self, error: Exception) -> str:
+    def _told(self, error: BaseException) -> str:
+        url = parse(self.settings)
+        return (self.backend.refusal(error) or _SILENT).format(
+            address=self.address,
+            server=f"{url.host or 'localhost'}{f':{url.port}' if url.port else ''}",
+            database=url.database,
+            user=url.username,
+            reason=self._reason(error),
+        )
+
+    def _reason(self, error: BaseException) -> str:
         """The driver's own words; some of its errors have none."""
-        cause = getattr(error, "orig", None) or error.__cause__ or error
-        if isinstance(error, TimeoutError) or isinstance(cause, TimeoutError):
+        if isinstance(error, TimeoutError):
             return f"nothing came back within {self.settings.connect_timeout:g} s"
-        return " ".join(str(cause).split()).rstrip(".") or type(cause).__name__
+        match error.args:
+            case (int(), str(said), *_):  # MySQL's drivers
+                return said.rstrip(".")
+        return " ".join(str(error).split()).rstrip(".") or type(error).__name__
+
+
+def _drivers(error: BaseException) -> BaseException:
+    """The driver's error behind ours or SQLAlchemy's; a deadline of ours has none that says more."""
+    if isinstance(error, TimeoutError):
+        return error
+    return getattr(error, "orig", None) or error.__cause__ or error
 
 
 DatabaseDep = Annotated[Database, Depends(resource(Database))]

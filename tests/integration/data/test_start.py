@@ -49,25 +49,9 @@ async def test_a_server_that_says_nothing_is_given_up_within_the_connect_timeout
         assert time.monotonic() - before < 2
 
 
-async def test_a_database_that_does_not_exist_is_named(database_url: str) -> None:
-    if database_url.startswith("sqlite"):
-        return  # SQLite makes it
-    with pytest.raises(StartError, match="nowhere"):
-        async with running([battery(DataSettings(url=database_url.rsplit("/", 1)[0] + "/nowhere"))]):
-            pass
-
-
 async def test_the_folder_of_a_sqlite_file_is_made(tmp_path: Path) -> None:
     async with Database(DataSettings(url=f"sqlite:///{tmp_path}/a/b/shop.db")):
         assert (tmp_path / "a" / "b" / "shop.db").is_file()
-
-
-async def test_a_folder_that_cannot_be_made_and_a_file_that_is_no_database_stop_the_start(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("no database, but text that is long enough to be read as the header of one" * 20)
-    for path, reason in (("file/shop.db", "cannot be made"), ("file", "not a database")):
-        with pytest.raises(StartError, match=reason):
-            async with Database(DataSettings(url=f"sqlite:///{tmp_path / path}")):
-                pass
 
 
 def written(folder: Path) -> list[Path]:

@@ -12,7 +12,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from leyden.data.backend import Broken, Trouble, TryLock, Violation
+from leyden.data.backend import LOGIN_REFUSED, NO_RIGHT, Broken, Trouble, TryLock, Violation
 from leyden.data.engines import execute, make_engine
 from leyden.data.settings import DataSettings
 
@@ -40,6 +40,16 @@ TROUBLES = {
     1406: Trouble.UNSTORABLE,  # text too long
     1690: Trouble.UNSTORABLE,  # out of range in an expression
     3988: Trouble.UNSTORABLE,  # no conversion into the character set
+}
+
+REFUSALS = {
+    1044: NO_RIGHT,
+    1045: LOGIN_REFUSED,
+    1130: LOGIN_REFUSED,  # not from this host
+    1698: LOGIN_REFUSED,  # nobody of that name
+    1862: LOGIN_REFUSED,  # the password has expired
+    1049: "The server {server} has no database called '{database}'. "
+    "Make it, for example with `mariadb-admin create {database}`, or correct the database URL in the settings.",
 }
 
 _KINDS = {
@@ -113,7 +123,7 @@ class MariaDB:
             yield try_lock
 
     def violation(self, error: DBAPIError) -> Violation | None:
-        code, message = _told(error)
+        code, message = _told(error.orig)
         kind = _KINDS.get(code)
         if kind is None:
             return None
@@ -128,7 +138,10 @@ class MariaDB:
         return Violation(kind)
 
     def trouble(self, error: DBAPIError) -> Trouble | None:
-        return TROUBLES.get(_told(error)[0])
+        return TROUBLES.get(_told(error.orig)[0])
+
+    def refusal(self, error: BaseException) -> str | None:
+        return REFUSALS.get(_told(error)[0])
 
     def open(self, *, create: bool) -> None:
         """A database on a server is made by whoever runs the server."""
@@ -145,8 +158,8 @@ def _begin_to_read(connection: Connection) -> None:
     connection.exec_driver_sql("START TRANSACTION READ ONLY")
 
 
-def _told(error: DBAPIError) -> tuple[int, str]:
-    match getattr(error.orig, "args", ()):
+def _told(error: BaseException | None) -> tuple[int, str]:
+    match getattr(error, "args", ()):
         case (int(code), str(message), *_):
             return code, message
-    return 0, str(error.orig)
+    return 0, str(error)

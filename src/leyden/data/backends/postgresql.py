@@ -10,7 +10,7 @@ from sqlalchemy import URL, NullPool, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from leyden.data.backend import Broken, Trouble, TryLock, Violation
+from leyden.data.backend import LOGIN_REFUSED, NO_RIGHT, Broken, Trouble, TryLock, Violation
 from leyden.data.engines import as_it_is, make_engine
 from leyden.data.settings import DataSettings
 
@@ -35,6 +35,31 @@ TROUBLES = {
     "22P06": Trouble.UNSTORABLE,  # character that may not be used
 }
 """By SQLSTATE, or by its class: the first two characters."""
+
+_NO_DATABASE = (
+    "The server {server} has no database called '{database}'. "
+    "Make it, for example with `createdb {database}`, or correct the database URL in the settings."
+)
+REFUSALS = {
+    "28000": LOGIN_REFUSED,
+    "28P01": LOGIN_REFUSED,  # invalid password
+    "3D000": _NO_DATABASE,
+    "42501": NO_RIGHT,
+}
+"""By SQLSTATE."""
+
+# Of a connection that was refused libpq keeps the server's words alone.
+_SAID = (
+    (re.compile(r'permission denied for database "'), NO_RIGHT),
+    (re.compile(r'database ".+" does not exist'), _NO_DATABASE),
+    (
+        re.compile(
+            r'authentication failed|no password supplied|role ".+" (does not exist|is not permitted to log in)'
+            r"|no pg_hba\.conf entry|pg_hba\.conf rejects"
+        ),
+        LOGIN_REFUSED,
+    ),
+)
 
 _KINDS = {
     "23505": Broken.UNIQUE,
@@ -137,6 +162,11 @@ class PostgreSQL:
         if state in ("", "22000") and _REFUSED_BY_DRIVER.search(str(error.orig)):
             return Trouble.UNSTORABLE
         return TROUBLES.get(state) or TROUBLES.get(state[:2])
+
+    def refusal(self, error: BaseException) -> str | None:
+        if state := getattr(error, "sqlstate", None):
+            return REFUSALS.get(state)
+        return next((sentence for words, sentence in _SAID if words.search(str(error))), None)
 
     def open(self, *, create: bool) -> None:
         """A database on a server is made by whoever runs the server."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
 
+import aiosqlite
 from sqlalchemy import URL, AsyncAdaptedQueuePool, Connection, NullPool, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -35,6 +36,18 @@ TROUBLES = {
     sqlite3.SQLITE_TOOBIG: Trouble.UNSTORABLE,
 }
 """By primary result code: the low byte of SQLite's extended codes."""
+
+_WRITABLE = "you may write it and its folder, or correct the database URL in the settings."
+REFUSALS = {
+    sqlite3.SQLITE_CANTOPEN: f"The SQLite file {{database}} cannot be opened. See that it is a file, and that {_WRITABLE}",
+    sqlite3.SQLITE_READONLY: f"The SQLite file {{database}} cannot be written. See that {_WRITABLE}",
+    sqlite3.SQLITE_NOTADB: "The file {database} is no SQLite database. Correct the database URL in the settings.",
+    sqlite3.SQLITE_CORRUPT: "The SQLite file {database} is damaged: {reason}. Put a copy from before in its place.",
+    sqlite3.SQLITE_BUSY: "Another process keeps the SQLite file {database} locked. End that process, or wait for it.",
+}
+_UNUSABLE = (
+    "The SQLite file {database} cannot be used: {reason}. Mend that, or correct the database URL in the settings."
+)
 
 _KINDS = {
     sqlite3.SQLITE_CONSTRAINT_UNIQUE: Broken.UNIQUE,
@@ -92,7 +105,8 @@ class SQLite:
             if pool_size is None
             else {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": self._settings.pool_timeout}
         )
-        engine = make_engine(self._url, connect_args={"isolation_level": None}, prepare=prepare, **pool, **options)
+        arguments = {"isolation_level": None, "async_creator_fn": _connect}
+        engine = make_engine(self._url, connect_args=arguments, prepare=prepare, **pool, **options)
         event.listen(engine.sync_engine, "begin", _begin(begin))
         event.listen(engine.sync_engine, "handle_error", _refuse_large_integers)
         return engine
@@ -126,6 +140,9 @@ class SQLite:
     def trouble(self, error: DBAPIError) -> Trouble | None:
         return TROUBLES.get(getattr(error.orig, "sqlite_errorcode", 0) & 0xFF)
 
+    def refusal(self, error: BaseException) -> str | None:
+        return REFUSALS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, _UNUSABLE)
+
     def open(self, *, create: bool) -> None:
         if not (create or self._in_memory or self._is_uri or self.path.exists()):
             raise StartError(
@@ -136,7 +153,10 @@ class SQLite:
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700 if self._in_memory else 0o777)
         except OSError as error:
-            raise StartError(f"The folder {folder} for the SQLite file cannot be made: {error.strerror}.") from error
+            raise StartError(
+                f"The folder {folder} for the SQLite file cannot be made: {error.strerror}. "
+                "Make it, or correct the database URL in the settings."
+            ) from error
 
     def close(self) -> None:
         if self._in_memory:
@@ -158,6 +178,22 @@ class _WriterPool(AsyncAdaptedQueuePool):
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
         self._holder = None  # first: whoever waits is given the connection by the next line
         super()._do_return_conn(record)
+
+
+async def _connect(*arguments: Any, **keywords: Any) -> aiosqlite.Connection:
+    """As SQLAlchemy does it; but of a connection that failed the thread has ended when its error is told.
+
+    Otherwise it may speak to an event loop that is closed by then, and die with a traceback.
+    """
+    connection = aiosqlite.connect(*arguments, **keywords)
+    thread = connection._thread  # noqa: SLF001 -- nothing public knows it
+    thread.daemon = True
+    try:
+        return await connection
+    except Exception:
+        while thread.is_alive():  # noqa: ASYNC110 -- it has been told to end, and tells nobody when it has
+            await asyncio.sleep(0.001)
+        raise
 
 
 def _begin(statement: str) -> Callable[[Connection], None]:
