@@ -11,8 +11,10 @@ from leyden.auth.errors import UnauthenticatedError
 from leyden.auth.models import User
 from leyden.core import identify
 
-# The address is what the documentation page's "Authorize" form posts to; it is right for the default prefix.
-_bearer = OAuth2PasswordBearer(tokenUrl="/api/auth/login", scheme_name="Account", auto_error=False)
+SCHEME = "Account"
+# The address is what the documentation's "Authorize" form posts to, for the default prefix: one value serves every app.
+# The http battery puts the real one into the document of an app.
+_bearer = OAuth2PasswordBearer(tokenUrl="/api/auth/login", scheme_name=SCHEME, auto_error=False)
 _Token = Annotated[str | None, Depends(_bearer)]
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Response, status
 from fastapi.security import OAuth2PasswordRequestForm
 
 from leyden.auth.accounts import AccountsDep
-from leyden.auth.callers import CurrentCaller, CurrentUser
+from leyden.auth.callers import SCHEME, CurrentCaller, CurrentUser
 from leyden.auth.models import User
 from leyden.auth.schemas import RefreshRequest, Registration, TokenPair, UserChanges, UserRead
 from leyden.auth.settings import RouteName
@@ -62,7 +62,7 @@ _TAKEN: dict[int | str, dict[str, Any]] = {409: {"description": "There is an acc
 
 _ROUTES: tuple[tuple[str, str, Callable[..., Any], dict[str, Any]], ...] = (
     ("POST", "/register", register, {"status_code": status.HTTP_201_CREATED, "responses": _TAKEN}),
-    ("POST", "/login", login, {"responses": _REFUSED}),
+    ("POST", "/login", login, {"responses": _REFUSED, "openapi_extra": {"x-signs-in": SCHEME}}),
     ("POST", "/refresh", refresh, {"responses": _REFUSED}),
     ("POST", "/logout", logout, {"status_code": status.HTTP_204_NO_CONTENT, "responses": _REFUSED}),
     ("GET", "/me", read_me, {"responses": _REFUSED}),

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse
 from starlette.staticfiles import StaticFiles
 
-from leyden.http.openapi import with_problems
+from leyden.http.openapi import name_logins, with_problems
 from leyden.http.settings import HttpSettings
 
 _STATIC = Path(__file__).parent / "static"
@@ -69,6 +69,7 @@ def _root(request: Request) -> str:
 
 def _document(app: FastAPI, root: str) -> dict[str, object]:
     document = with_problems(app.openapi())
+    name_logins(document, root)
     if root and app.root_path_in_servers:
         others = [server for server in document.get("servers", []) if server.get("url") != root]
         document["servers"] = [{"url": root}, *others]

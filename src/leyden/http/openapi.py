@@ -1,4 +1,4 @@
-"""The OpenAPI document, telling the truth about errors."""
+"""The OpenAPI document, telling the truth about errors and about where to sign in."""
 
 import copy
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ from leyden.http.schemas import Problem
 
 _REF = "#/components/schemas/"
 _FIRST_ERROR = "4"
+_SIGNS_IN = "x-signs-in"
 _METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace", "query"}
 
 
@@ -27,6 +28,20 @@ def with_problems(document: dict[str, Any]) -> dict[str, Any]:
     schemas.update(definition.pop("$defs"))
     schemas["Problem"] = definition
     return told
+
+
+def name_logins(document: dict[str, Any], root: str) -> None:
+    """Make the path of each operation that has `x-signs-in` the `tokenUrl` of the security scheme it names.
+
+    A scheme is one value for all apps of a process; only the document of an app knows where its login is. `root` is
+    what the client sees before every path.
+    """
+    schemes = document.get("components", {}).get("securitySchemes", {})
+    for path, item in document.get("paths", {}).items():
+        for method in _METHODS & item.keys():
+            scheme = schemes.get(item[method].pop(_SIGNS_IN, None), {})
+            if (flow := scheme.get("flows", {}).get("password")) is not None:
+                flow["tokenUrl"] = root + path
 
 
 def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import anyio.to_thread
 import pytest
 from fastapi import FastAPI, WebSocket
+from httpx2 import ASGITransport, AsyncClient
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
 from leyden import create_app
@@ -23,6 +24,12 @@ from leyden.testing import client
 if TYPE_CHECKING:
     from tests.integration.auth.conftest import MakeApp, MakeSite
 
+CHEAP: dict[str, Any] = {
+    "secret": "Zx8-kq3V_bT7wLr2mN5pYd9sHf4gJc6a",
+    "hash_memory": 64,
+    "hash_time": 1,
+    "hash_lanes": 1,
+}
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
@@ -117,6 +124,59 @@ def test_the_description_says_how_to_sign_in(make_app: "MakeApp") -> None:
     assert document["paths"]["/api/auth/me"]["get"]["security"] == [{"Account": []}]
     assert "security" not in document["paths"]["/api/auth/login"]["post"]
     assert document["paths"]["/api/auth/register"]["post"]["responses"].keys() >= {"201", "409", "422"}
+
+
+async def token_url(http: AsyncClient, root: str = "") -> str:
+    """Where the "Authorize" form of the documentation posts to; there must be a login."""
+    document = (await http.get(f"{root}/openapi.json")).json()
+    (login,) = [path for path in document["paths"] if path.endswith("/login")]
+    assert not any(name.startswith("x-") for name in document["paths"][login]["post"])
+    told = document["components"]["securitySchemes"]["Account"]["flows"]["password"]["tokenUrl"]
+    refused = await http.post(told, data={"username": "ada@example.com", "password": "wrong"})
+    assert (refused.status_code, refused.json()["code"]) == (401, "invalid_credentials")
+    return str(told)
+
+
+@pytest.fixture
+def documented(database_url: str, tmp_path: Path) -> "MakeApp":
+    """An app with documentation pages, its accounts under this prefix."""
+
+    def make(prefix: str) -> FastAPI:
+        return create_app(
+            [
+                http_edge(HttpSettings(docs=True)),
+                data(DataSettings(url=database_url, migrations=tmp_path / "migrations")),
+                accounts(AuthSettings(**CHEAP, prefix=prefix)),
+            ]
+        )
+
+    return make
+
+
+@on_sqlite
+async def test_the_documentation_posts_to_the_login_of_its_own_app(documented: "MakeApp", migrated: None) -> None:
+    async with client(documented("/accounts")) as one, client(documented("/api/v2/people")) as other:
+        assert await token_url(one) == "/accounts/login"
+        assert await token_url(other) == "/api/v2/people/login"
+        assert await token_url(one) == "/accounts/login"
+
+
+@on_sqlite
+async def test_the_documentation_posts_to_where_a_proxy_or_an_outer_app_has_the_login(
+    documented: "MakeApp", migrated: None
+) -> None:
+    app = documented("/accounts")
+    outer = FastAPI()
+    outer.mount("/mounted", app)
+    behind, inside = ASGITransport(app, root_path="/behind"), ASGITransport(outer)
+    async with (
+        app.router.lifespan_context(app),
+        AsyncClient(transport=behind, base_url="http://localhost") as proxied,
+        AsyncClient(transport=inside, base_url="http://localhost") as mounted,
+    ):
+        assert await token_url(proxied, "/behind") == "/behind/accounts/login"
+        assert await token_url(mounted, "/mounted") == "/mounted/accounts/login"
+        assert await token_url(proxied, "/behind") == "/behind/accounts/login"
 
 
 async def ids(settings: AuthSettings, stage: Stage) -> list[str]:
