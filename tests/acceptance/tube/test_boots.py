@@ -19,7 +19,8 @@ TUBE = Path(__file__).parents[3] / "examples" / "tube"
 CONTENT = tomllib.loads((TUBE / "tube" / "demo" / "content.toml").read_text(encoding="utf-8"))
 ALL_OF_IT = {"users": len(CONTENT["people"]), "channels": len(CONTENT["channels"]), "videos": len(CONTENT["videos"])}
 AT_ONCE = 4
-BOOTS = 2
+BOOTS = 10
+"""Starts of one server with AT_ONCE workers, in pairs: as much as one start waits for, another can use."""
 HISTORY = "".join(file.read_text(encoding="utf-8") for file in sorted((TUBE / "migrations").glob("*.py")))
 REVISIONS = re.findall(r'^revision, down_revision = "(\w+)"', HISTORY, re.MULTILINE)
 
@@ -50,11 +51,13 @@ def test_starting_over_and_over_changes_nothing(
     serve: Serve, leyden: Leyden, variables: Variables, tmp_path: Path
 ) -> None:
     url = f"sqlite:///{tmp_path}/tube.db"
-    server = serve(url, workers=AT_ONCE, http__drain_delay=0)
+    servers = [serve(url, workers=AT_ONCE, http__drain_delay=0)]
+    servers += [serve(url, workers=AT_ONCE, http__drain_delay=0, migrate=False) for _ in servers]
     leyden("tube", "seed", env=variables(url))
-    for _ in range(BOOTS):
-        assert server.stop().code == 0
-        server.start()
+    with ThreadPoolExecutor() as threads:
+        for _ in range(BOOTS // len(servers) - 1):
+            assert {stopped.code for stopped in threads.map(LiveServer.stop, servers)} == {0}
+            list(threads.map(LiveServer.start, servers))
     assert asyncio.run(rows(url)) == ALL_OF_IT
     assert applied(leyden("db", "upgrade", env=variables(url))) == {}
 

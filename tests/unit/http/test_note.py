@@ -69,7 +69,9 @@ async def ends(app: FastAPI, path: str) -> list[bytes | type[Exception]]:
 
 
 @pytest.mark.parametrize("layers", [(), (Passing,), (Passing, Passing), (Excusing, Passing)])
-async def test_a_broken_stream_has_no_end_whatever_stands_around_it(make_app: MakeApp, layers: tuple[type, ...]) -> None:
+async def test_a_broken_stream_has_no_end_whatever_stands_around_it(
+    make_app: MakeApp, layers: tuple[type[Passing | Excusing], ...]
+) -> None:
     app = make_app()
     app.get("/broken")(broken)
     for layer in layers:
