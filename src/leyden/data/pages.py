@@ -1,13 +1,21 @@
-"""Pages of a list: number, size and total."""
+"""Pages of a list: by number with a total, or by cursor."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar, overload
 
 from fastapi import Depends, Query
-from pydantic import BaseModel, ConfigDict
-from sqlalchemy import Select, func, inspect, select
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Result, Row, Select, inspect
+from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapper
+
+from leyden.core import ConfigurationError
+from leyden.data.cursors import CursorParams, Cursors, Position, signing_key
+from leyden.data.errors import InvalidCursorError
+from leyden.data.keysets import Keyset
+from leyden.data.totals import Total, counted, estimated
 
 T = TypeVar("T")
 S = TypeVar("S", bound=BaseModel)
@@ -35,8 +43,33 @@ class Page(BaseModel, Generic[T]):
     items: list[T]
     page: int
     size: int
-    total: int
-    pages: int
+    total: int | None = Field(description="How many items there are in all; null where they are not counted")
+    pages: int | None = Field(description="How many pages there are; null where the items are not counted")
+    estimated: bool = Field(
+        default=False, exclude_if=lambda estimate: not estimate, description="True where the total is an estimate"
+    )
+    has_next: bool | None = Field(
+        default=None,
+        exclude_if=lambda more: more is None,
+        description="Whether another page follows; there where the items are not counted",
+    )
+
+
+class CursorPage(BaseModel, Generic[T]):
+    """One page of a list, and the cursors of the pages beside it."""
+
+    items: list[T]
+    size: int
+    next: str | None = Field(description="The cursor of the next page; null on the last one")
+    previous: str | None = Field(description="The cursor of the page before; null on the first one")
+    total: int | None = Field(
+        default=None,
+        exclude_if=lambda total: total is None,
+        description="How many items there are in all; left out where they are not counted",
+    )
+    estimated: bool = Field(
+        default=False, exclude_if=lambda estimate: not estimate, description="True where the total is an estimate"
+    )
 
 
 async def _page_params(
@@ -50,24 +83,74 @@ PageDep = Annotated[PageParams, Depends(_page_params)]
 
 
 @overload
-async def paginate(session: AsyncSession, statement: Select[T], page: PageParams) -> Page[T]: ...
-@overload
-async def paginate(session: AsyncSession, statement: Select[Any], page: PageParams, *, into: type[S]) -> Page[S]: ...
 async def paginate(
-    session: AsyncSession, statement: Select[Any], page: PageParams, *, into: type[BaseModel] | None = None
+    session: AsyncSession, statement: Select[T], page: PageParams, *, total: Total | None = None
+) -> Page[T]: ...
+@overload
+async def paginate(
+    session: AsyncSession, statement: Select[Any], page: PageParams, *, into: type[S], total: Total | None = None
+) -> Page[S]: ...
+@overload
+async def paginate(
+    session: AsyncSession, statement: Select[T], page: CursorParams, *, total: Total | None = None
+) -> CursorPage[T]: ...
+@overload
+async def paginate(
+    session: AsyncSession, statement: Select[Any], page: CursorParams, *, into: type[S], total: Total | None = None
+) -> CursorPage[S]: ...
+async def paginate(
+    session: AsyncSession,
+    statement: Select[Any],
+    page: PageParams | CursorParams,
+    *,
+    into: type[BaseModel] | None = None,
+    total: Total | None = None,
+) -> Page[Any] | CursorPage[Any]:
+    """One page of a statement's rows, as `into` if that is given; ordered by primary key if by nothing else.
+
+    Numbered pages have an exact total, cursor pages have none; `total` says otherwise.
+    Raises InvalidCursorError for a cursor that is not of this list.
+    """
+    if isinstance(page, CursorParams):
+        return await _by_cursor(session, statement, page, into, total or Total.NONE)
+    if total in (None, Total.EXACT):
+        return await _counted_page(session, statement, page, into)
+    return await _uncounted_page(session, statement, page, into, total or Total.NONE)
+
+
+async def _counted_page(
+    session: AsyncSession, statement: Select[Any], page: PageParams, into: type[BaseModel] | None
 ) -> Page[Any]:
-    """One page of a statement's rows, as `into` if that is given; ordered by primary key if by nothing else."""
-    counted = select(func.count()).select_from(statement.order_by(None).subquery())
-    total = await session.scalar(counted) or 0
+    total = await counted(session, statement)
     rows: Sequence[Any] = ()
     if page.offset < total:
         result = await session.execute(_ordered(statement).limit(page.size).offset(page.offset))
-        single = len(statement.column_descriptions) == 1
-        rows = result.unique().scalars().all() if single else result.unique().all()
-    items = list(rows) if into is None else [into.model_validate(row, from_attributes=True) for row in rows]
-    return Page[Any].model_construct(
-        items=items, page=page.page, size=page.size, total=total, pages=-(-total // page.size)
-    )
+        rows = _rows(result, statement)
+    return _page(page, _shaped(rows, statement, into), total)
+
+
+async def _uncounted_page(
+    session: AsyncSession, statement: Select[Any], page: PageParams, into: type[BaseModel] | None, total: Total
+) -> Page[Any]:
+    """One row more than the page has tells whether another follows; the last page needs no estimate."""
+    result = await session.execute(_ordered(statement).limit(page.size + 1).offset(page.offset))
+    rows = _rows(result, statement)
+    more = len(rows) > page.size
+    items = _shaped(rows[: page.size], statement, into)
+    if total is Total.NONE:
+        return _page(page, items, None, has_next=more)
+    seen = page.offset + len(rows)
+    if not more and (rows or page.page == 1):
+        return _page(page, items, seen, has_next=False)
+    found, guessed = await estimated(session, statement)
+    if not rows:  # a page beyond the last
+        return _page(page, items, min(found, page.offset), estimated=guessed, has_next=False)
+    return _page(page, items, max(found, seen), estimated=guessed, has_next=more)
+
+
+def _page(page: PageParams, items: list[Any], total: int | None, **more: Any) -> Page[Any]:
+    pages = None if total is None else -(-total // page.size)
+    return Page[Any].model_construct(items=items, page=page.page, size=page.size, total=total, pages=pages, **more)
 
 
 def _ordered(statement: Select[Any]) -> Select[Any]:
@@ -77,3 +160,100 @@ def _ordered(statement: Select[Any]) -> Select[Any]:
     entity = statement.column_descriptions[0].get("entity")
     mapper = inspect(entity, raiseerr=False) if entity is not None else None
     return statement.order_by(*mapper.primary_key) if isinstance(mapper, Mapper) else statement
+
+
+def _rows(result: Result[Any], statement: Select[Any]) -> Sequence[Row[Any]]:
+    """Joins repeat an entity, which is shown once; equal values of plain columns are rows of their own."""
+    repeats = any(described["expr"] is described.get("entity") for described in statement.column_descriptions)
+    return result.unique().all() if repeats else result.all()
+
+
+def _shaped(rows: Sequence[Row[Any]], statement: Select[Any], into: type[BaseModel] | None) -> list[Any]:
+    single = len(statement.column_descriptions) == 1
+    found = [row[0] for row in rows] if single else rows
+    return list(found) if into is None else [into.model_validate(each, from_attributes=True) for each in found]
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """The rows that were found beside a position, in the order of the list."""
+
+    rows: Sequence[Row[Any]]
+    keys: Sequence[tuple[Any, ...]]
+    more: bool
+
+
+async def _by_cursor(
+    session: AsyncSession, statement: Select[Any], page: CursorParams, into: type[BaseModel] | None, total: Total
+) -> CursorPage[Any]:
+    if page.size < 1:
+        raise ConfigurationError("A page has at least one item. Make CursorParams with a size of 1 or more.")
+    keyset = Keyset.of(statement, session.get_bind().dialect.name)
+    cursors = await _cursors(page, keyset)
+    place = None if page.cursor is None else cursors.read(page.cursor)
+    if place is not None and len(place.values) != len(keyset.keys):
+        raise InvalidCursorError
+    window = await _window(session, statement, keyset, place, page.size)
+    after, before = _beside(place, window)
+    return CursorPage[Any].model_construct(
+        items=_shaped(window.rows, statement, into),
+        size=page.size,
+        next=None if after is None else cursors.write(after),
+        previous=None if before is None else cursors.write(before),
+        **await _totalled(session, statement, total),
+    )
+
+
+async def _cursors(page: CursorParams, keyset: Keyset) -> Cursors:
+    context = page.context if isinstance(page.context, str) else page.context()
+    return Cursors(await signing_key(page.database.settings), f"{keyset}\n{context}")
+
+
+async def _window(
+    session: AsyncSession, statement: Select[Any], keyset: Keyset, place: Position | None, size: int
+) -> _Window:
+    backward = place is not None and place.backward
+    wanted = statement.add_columns(*keyset.columns()).order_by(None).order_by(*keyset.order(backward=backward))
+    if place is not None:
+        condition = keyset.beyond(place.values, backward=backward, inclusive=place.inclusive)
+        grouped = bool(statement._group_by_clauses)  # noqa: SLF001 -- as above
+        wanted = wanted.having(condition) if grouped else wanted.where(condition)
+    result = await session.execute(wanted.limit(size + 1))
+    width = len(statement.column_descriptions)
+    several = result._unique_filter_state is not None  # noqa: SLF001 -- collections are joined in: a row is no item
+    rows = (result.unique() if several else result).all()
+    more, kept = len(rows) > size, rows[:size]
+    if backward:
+        kept = kept[::-1]
+    unique = {tuple(row[width:]): row for row in reversed(kept)}  # a join may repeat a row, which is shown once
+    keys = list(reversed(unique))
+    return _Window(_narrowed([unique[key] for key in keys], width), keys, more)
+
+
+def _narrowed(rows: Sequence[Row[Any]], width: int) -> Sequence[Row[Any]]:
+    """The rows without the values that were asked for beside them."""
+    if not rows:
+        return rows
+    shape = SimpleResultMetaData(list(rows[0]._fields[:width]))
+    narrow: Result[Any] = IteratorResult(shape, iter([tuple(row[:width]) for row in rows]))
+    return narrow.all()
+
+
+def _beside(place: Position | None, window: _Window) -> tuple[Position | None, Position | None]:
+    """Where the next page begins and where the page before ends; None where there is none."""
+    backward = place is not None and place.backward
+    if not window.keys:  # all beyond the place is gone; what was on its other side is not, nor is perhaps its own row
+        back = place and Position(place.values, backward=not backward, inclusive=not place.inclusive)
+        return (back, None) if backward else (None, back)
+    after = Position(window.keys[-1]) if window.more or backward else None
+    before = Position(window.keys[0], backward=True) if (window.more if backward else place is not None) else None
+    return after, before
+
+
+async def _totalled(session: AsyncSession, statement: Select[Any], total: Total) -> dict[str, Any]:
+    if total is Total.NONE:
+        return {}
+    if total is Total.EXACT:
+        return {"total": await counted(session, statement)}
+    found, guessed = await estimated(session, statement)
+    return {"total": found, "estimated": guessed}
