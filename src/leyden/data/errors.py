@@ -29,11 +29,45 @@ class InvalidCursorError(LeydenError):
     code = "invalid_cursor"
 
 
+class StaleError(ConflictError):
+    """It was changed by somebody else in the meantime. Read it again, and repeat the change."""
+
+    code = "stale"
+
+
 class InvalidValueError(LeydenError):
     """One of the values cannot be stored: it is too long, too large or holds a character that is not allowed."""
 
     status = 422
     code = "invalid_value"
+
+
+class TooManyItemsError(LeydenError):
+    """At most {most} items can be sent at once. Send the others in another request."""
+
+    status = 422
+    code = "too_many_items"
+
+
+class MalformedIfMatchError(LeydenError):
+    """The header If-Match cannot be read. Send the ETag exactly as you got it, with its quotes, or *."""
+
+    status = 400
+    code = "malformed_if_match"
+
+
+class PreconditionFailedError(LeydenError):
+    """It has changed since you read it. Read it again, and send its new ETag in If-Match."""
+
+    status = 412
+    code = "precondition_failed"
+
+
+class PreconditionRequiredError(LeydenError):
+    """Say which version you change: send the ETag that you read in the header If-Match."""
+
+    status = 428
+    code = "precondition_required"
 
 
 class UnitOfWorkError(LeydenError):

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from sqlalchemy import CheckConstraint, Constraint, ForeignKeyConstraint, Index, MetaData, Table
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm.exc import StaleDataError
 
 from leyden.core import FieldError, LeydenError
 from leyden.data.backend import Backend, Broken, Trouble, Violation
 from leyden.data.base import Base
-from leyden.data.errors import ConflictError, DatabaseBusyError, DatabaseDownError, InvalidValueError
+from leyden.data.errors import ConflictError, DatabaseBusyError, DatabaseDownError, InvalidValueError, StaleError
 
 TROUBLES: dict[Trouble, type[LeydenError]] = {
     Trouble.DOWN: DatabaseDownError,
@@ -59,6 +60,10 @@ def _from_pool(_error: SQLAlchemyError, _backend: Backend) -> LeydenError:
     return DatabaseBusyError("Every connection to the database is in use. Try again in a moment.")
 
 
+def _from_version(_error: SQLAlchemyError, _backend: Backend) -> LeydenError:
+    return StaleError()
+
+
 def _from_driver(error: SQLAlchemyError, backend: Backend) -> LeydenError | None:
     if not isinstance(error, DBAPIError):
         return None
@@ -72,6 +77,7 @@ def _from_driver(error: SQLAlchemyError, backend: Backend) -> LeydenError | None
 
 TABLE: dict[type[BaseException], Callable[[SQLAlchemyError, Backend], LeydenError | None]] = {
     PoolTimeoutError: _from_pool,
+    StaleDataError: _from_version,
     DBAPIError: _from_driver,
 }
 
