@@ -7,11 +7,12 @@ from typing import Annotated, NoReturn
 import typer
 
 from leyden.cli.address import LAST_PORT, listen
-from leyden.cli.environment import declared_environment, imply, loopback
+from leyden.cli.environment import imply, loopback
 from leyden.cli.lookup import project_here
 from leyden.cli.plan import Plan
 from leyden.cli.reload import inherited_socket, serve_and_reload
 from leyden.cli.server import START_FAILED, ServerConfig, Signals, serve, serve_with_workers
+from leyden.core.environment import declared_environment
 from leyden.core.errors import LeydenError
 from leyden.core.project import Project
 

@@ -14,8 +14,10 @@ from typing import Any
 from fastapi import FastAPI
 
 from leyden.core.battery import Battery
+from leyden.core.environment import declared_environment
 from leyden.core.errors import ConfigurationError, LeydenError
 from leyden.core.resources import Resources, installed, running
+from leyden.core.settings import implied_environment
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,11 @@ class Project:
                 "Correct [tool.fastapi] entrypoint in pyproject.toml, which is written like shop.app:app."
             )
         return found
+
+    @property
+    def development(self) -> bool:
+        """Whether the environment, `.env` or `config.toml` say development, or nothing else while a command implies it."""
+        return (declared_environment(self.root) or implied_environment()) == "development"
 
     @property
     def batteries(self) -> tuple[Battery, ...]:

@@ -31,7 +31,8 @@ class Section(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
-def _implied_environment() -> Any:
+def implied_environment() -> Any:
+    """What the command line implies, or production."""
     return os.environ.get(IMPLIED_ENVIRONMENT, "production")
 
 
@@ -56,7 +57,7 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    environment: Environment = Field(default_factory=_implied_environment)
+    environment: Environment = Field(default_factory=implied_environment)
 
     def __init__(self, **values: Any) -> None:
         try:

@@ -1,5 +1,7 @@
 """`leyden db`: see, make, apply and take back migrations."""
 
+import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated
@@ -12,11 +14,16 @@ from rich.table import Table
 from leyden.core import ConfigurationError, running
 from leyden.core.project import Project
 from leyden.data.database import Database, NewFile
-from leyden.data.history import forked
+from leyden.data.history import Revision, forked
 from leyden.data.migrations import Migrations
 
 commands = typer.Typer(help="Migrations of the database.", no_args_is_help=True, add_completion=False)
 console = Console(highlight=False, soft_wrap=True)
+
+_UNSURE = (
+    "Taking migrations back drops tables with all that is in them. "
+    "There is no terminal to ask at: outside development add --yes to `leyden db downgrade`."
+)
 
 
 @asynccontextmanager
@@ -65,17 +72,44 @@ async def upgrade(
 
 
 @commands.command(context_settings={"ignore_unknown_options": True})  # -1 is a revision here, not an option
-async def downgrade(
+def downgrade(
     ctx: typer.Context,
     revision: Annotated[str, typer.Argument(help="Back to this revision; base is before the first.")] = "-1",
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Take the last migration back, or all that came after a revision."""
-    async with migrations_of(ctx.obj) as migrations:
-        done = await migrations.downgrade(revision)
+    """Take the last migration back, or all that came after a revision. Outside development it asks first."""
+    if not (yes or ctx.obj.development):
+        _ask(ctx.obj, revision)
+    # Only now a coroutine: inside one, the first Ctrl-C at a prompt would be swallowed.
+    done = asyncio.run(_take_back(ctx.obj, revision))
     for undone in done:
         console.print(f"[yellow]took back[/] {escape(str(undone))}")
     if not done:
         console.print("Nothing to take back.")
+
+
+def _ask(project: Project, revision: str) -> None:
+    """Ends with 2 where nobody can be asked, and with 1 where the answer is no."""
+    if not sys.stdin.isatty():
+        typer.echo(f"Error: {_UNSURE}", err=True)
+        raise typer.Exit(2)
+    address, undone = asyncio.run(_undoing(project, revision))
+    if undone:
+        console.print(f"This takes back, in {escape(address)}:")
+        for found in undone:
+            console.print(f"    {escape(str(found))}")
+        typer.confirm("Tables are dropped with all that is in them. Go on?", abort=True)
+
+
+async def _undoing(project: Project, revision: str) -> tuple[str, list[Revision]]:
+    async with migrations_of(project) as migrations:
+        return migrations.address, await migrations.undoing(revision)
+
+
+async def _take_back(project: Project, revision: str) -> list[Revision]:
+    async with migrations_of(project) as migrations:
+        return await migrations.downgrade(revision)
 
 
 @commands.command()

@@ -49,6 +49,11 @@ class Migrations:
         self._patience = patience
 
     @property
+    def address(self) -> str:
+        """The URL of the database without its password."""
+        return self._database.address
+
+    @property
     def history(self) -> History:
         """Raises MigrationError when a file of it cannot be read."""
         return History(self._folder)
@@ -79,6 +84,11 @@ class Migrations:
     async def downgrade(self, to: str = "-1") -> list[Revision]:
         """Take back the last migration, or all after `to`; `base` takes back every one. Returns them."""
         return await self._run("downgrade", to)
+
+    async def undoing(self, to: str = "-1") -> list[Revision]:
+        """What `downgrade` would take back, in its order."""
+        history = self.history
+        return _Run(history, "downgrade", to).planned(await self.current()) if len(history) else []
 
     async def differences(self) -> list[str]:
         """How the database's tables differ from the models, in words; none when the migrations say it all."""
@@ -159,10 +169,17 @@ class _Run:
         except MigrationError:
             raise
         except CommandError as error:
-            raise MigrationError(f"{error}. Run `leyden db history` to see the revisions.") from error
+            raise _unclear(error) from error
         except Exception as error:  # a migration is the user's code: anything may come out of it
             raise MigrationError(self._failed(error, connection)) from error
         return self._done
+
+    def planned(self, current: Sequence[str]) -> list[Revision]:
+        """What it would do to a database at these revisions."""
+        try:
+            return [self._history.revisions[step.revision.revision] for step in self._moves(self._script(), current)]
+        except CommandError as error:
+            raise _unclear(error) from error
 
     def _script(self) -> ScriptDirectory:
         folder = str(self._history.folder)
@@ -191,11 +208,13 @@ class _Run:
                     _refuse_orphans(connection)
 
     def _steps(self, heads: Any, context: Any) -> Any:
-        script = context.script
-        move = script._upgrade_revs if self._direction == "upgrade" else script._downgrade_revs  # noqa: SLF001 -- as alembic.command does
-        for step in move(self._to, heads):
+        for step in self._moves(context.script, heads):
             self._at = self._history.revisions.get(step.revision.revision)
             yield step
+
+    def _moves(self, script: Any, heads: Any) -> Any:
+        move = script._upgrade_revs if self._direction == "upgrade" else script._downgrade_revs  # noqa: SLF001 -- as alembic.command does
+        return move(self._to, heads)
 
     def _note(self, *_: Any, **__: Any) -> None:
         if self._at is not None:
@@ -210,6 +229,10 @@ class _Run:
             before = f" {len(self._done)} before it went through." if self._done else ""
             left = f"This database cannot take back the statements that came before the failure in it.{before}"
         return f"{what}{f' at {place}' if place else ''}: {_words(error)}. {left}"
+
+
+def _unclear(error: CommandError) -> MigrationError:
+    return MigrationError(f"{error}. Run `leyden db history` to see the revisions.")
 
 
 def _refuse_orphans(connection: Connection) -> None:

@@ -115,6 +115,38 @@ def test_a_person_at_the_prompt_is_told_what_there_is_and_goes_on_after_an_error
     assert b"'sqlite'" in shown
 
 
+@pytest.mark.parametrize(("answer", "code", "left"), [(b"n\n", 1, True), (b"y\n", 0, False)])
+def test_a_person_is_asked_before_tables_are_dropped_in_production(
+    call: Call, shop: Path, answer: bytes, code: int, *, left: bool
+) -> None:
+    production = {"APP_ENVIRONMENT": "production"}
+    call("db", "upgrade", cwd=shop, **production)
+    ours, theirs = pty.openpty()
+    asking = subprocess.Popen(
+        [LEYDEN, "db", "downgrade", "base"],
+        cwd=shop,
+        env={**os.environ, **production},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        close_fds=True,
+    )
+    os.close(theirs)
+    shown = b""
+    with suppress(OSError):  # how a terminal ends
+        while piece := os.read(ours, 4096):
+            shown += piece
+            if shown.endswith(b"Go on? [y/N]: "):
+                os.write(ours, answer)
+    os.close(ours)
+
+    assert asking.wait(60) == code
+    assert f"This takes back, in sqlite:///{shop}/var/shop.db:".encode() in shown
+    assert shown.index(b"    0002_") < shown.index(b"    auth_0001 (")
+    assert (b"took back" not in shown) is left
+    assert (call("check", cwd=shop, **production).returncode == 0) is left
+
+
 def test_one_option_in_the_environment_or_in_config_leaves_the_others_as_they_are(call: Call, shop: Path) -> None:
     config = (shop / "config.toml").read_text()
     (shop / "config.toml").write_text(config.replace('# access_ttl = "PT10M"', 'access_ttl = "PT5M"'))

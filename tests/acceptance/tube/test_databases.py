@@ -110,6 +110,6 @@ def test_migrations_add_up_to_the_models_and_can_be_taken_back(
     env = variables(database_url)
     leyden("db", "upgrade", env=env)
     leyden("db", "check", env=env)
-    leyden("db", "downgrade", "base", env=env)
+    leyden("db", "downgrade", "base", "--yes", env=env)
     leyden("db", "upgrade", env=env)
     leyden("db", "check", env=env)

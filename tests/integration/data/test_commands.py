@@ -25,6 +25,7 @@ class Gadget(Base):
 class FakeProject:
     root: Path
     batteries: tuple[Battery, ...]
+    development: bool = True
 
 
 @pytest.fixture
@@ -47,7 +48,8 @@ def db(project: FakeProject, capsys: pytest.CaptureFixture[str]) -> Db:
 
     def run(*arguments: str) -> tuple[int, str]:
         code = group.main(list(arguments), prog_name="leyden db", standalone_mode=False, obj=project)
-        return code or 0, capsys.readouterr().out
+        said = capsys.readouterr()
+        return code or 0, said.out + said.err
 
     return run
 
@@ -80,6 +82,21 @@ def test_a_database_goes_through_its_life(db: Db, project: FakeProject) -> None:
 
     assert db("downgrade", "-1")[1].startswith("took back")
     assert db("downgrade", "base") == (0, "Nothing to take back.\n")
+
+
+def test_outside_development_nothing_is_taken_back_unless_it_is_meant(db: Db, project: FakeProject) -> None:
+    db("make", "-m", "gadgets")
+    db("upgrade")
+    project.development = False
+    for arguments in ((), ("-1",), ("base",)):
+        code, said = db("downgrade", *arguments)
+        assert code == 2
+        assert said == (
+            "Error: Taking migrations back drops tables with all that is in them. "
+            "There is no terminal to ask at: outside development add --yes to `leyden db downgrade`.\n"
+        )
+    assert "yes" in db("history")[1].split(), "it is applied as before"
+    assert db("downgrade", "base", "--yes")[1].startswith("took back")
 
 
 def test_a_forked_history_ends_with_one_and_what_to_do(db: Db, project: FakeProject) -> None:
