@@ -1,7 +1,8 @@
 """Fixtures every test may ask for; a test that needs a service runs where the service answers."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from math import erfc, sqrt
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,17 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
             yield url
     except Unavailable as reason:
         skip_or_fail(str(reason))
+
+
+@pytest.fixture
+def mann_whitney() -> Callable[[list[float], list[float]], float]:
+    """The two-sided probability that samples so different come from one distribution (normal approximation)."""
+
+    def probability(first: list[float], second: list[float]) -> float:
+        ranks = {value: rank for rank, value in enumerate(sorted(first + second), 1)}
+        m, n = len(first), len(second)
+        u = sum(ranks[value] for value in first) - m * (m + 1) / 2
+        z = (u - m * n / 2) / sqrt(m * n * (m + n + 1) / 12)
+        return erfc(abs(z) / sqrt(2))
+
+    return probability

@@ -15,6 +15,8 @@ from leyden.core import Limit, to_thread
 MIN_LENGTH = 8
 MAX_LENGTH = 1024
 
+_NICE = 10  # a hash keeps `hash_lanes` processors busy, and the event loop must not wait for one of them
+
 # The commonest passwords of eight characters and more in published leaks, folded to lower case.
 _COMMON = frozenset(
     """
@@ -59,7 +61,7 @@ class Passwords:
                 )
             ]
         )
-        self._limit = Limit(settings.hash_concurrency, waiting=settings.hash_waiting)
+        self._limit = Limit(settings.hash_concurrency, waiting=settings.hash_waiting, nice=_NICE)
         self._nobodys = _nobodys_hash(settings)
 
     async def hash(self, password: str) -> str:

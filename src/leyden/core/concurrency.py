@@ -2,6 +2,8 @@
 
 import asyncio
 import functools
+import os
+import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import CancelledError, ThreadPoolExecutor
@@ -102,14 +104,16 @@ def _as_exception(error: asyncio.CancelledError) -> CancelledError:
 class Limit:
     """How many calls may run at once, and how many may wait; one more is refused with OverloadedError.
 
-    A call counts until it has really ended: a thread goes on when nobody waits for it any more.
+    A call counts until it has really ended: a thread goes on when nobody waits for it any more. On Linux, threads that
+    are `nice` (0 to 19, see nice(1)), and those that they start, leave the processor to the others of the process.
     """
 
-    def __init__(self, concurrent: int, *, waiting: int = 100) -> None:
+    def __init__(self, concurrent: int, *, waiting: int = 100, nice: int = 0) -> None:
         if concurrent < 1 or waiting < 0:
             raise ValueError("concurrent must be at least 1 and waiting at least 0")
         self.concurrent = concurrent
         self.waiting = waiting
+        self.nice = nice
         self._inside = 0
         self._lock = threading.Lock()
         self._limiters: WeakKeyDictionary[asyncio.AbstractEventLoop, CapacityLimiter] = WeakKeyDictionary()
@@ -117,7 +121,7 @@ class Limit:
     @cached_property
     def threads(self) -> ThreadPoolExecutor:
         """As many threads as calls may run at once, started when they are needed."""
-        return ThreadPoolExecutor(self.concurrent, thread_name_prefix="leyden")
+        return ThreadPoolExecutor(self.concurrent, "leyden", initializer=_be_nice, initargs=(self.nice,))
 
     @property
     def processes(self) -> CapacityLimiter:
@@ -137,6 +141,12 @@ class Limit:
     def leave(self, _job: object = None) -> None:
         with self._lock:
             self._inside -= 1
+
+
+def _be_nice(by: int) -> None:
+    if by and sys.platform == "linux":  # elsewhere it is the whole process that has a priority
+        with suppress(OSError):  # forbidden in some sandboxes; then it is as it would be without
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + by)
 
 
 async def to_thread(limit: Limit, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -2,8 +2,11 @@
 
 import asyncio
 import logging
+import random
 import sqlite3
+import sys
 import time
+from asyncio.subprocess import PIPE
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -11,16 +14,35 @@ from statistics import median, quantiles
 from typing import Any
 
 import httpx2
-import pytest
 
 from leyden.testing import LiveServer
 
 Serve = Callable[..., LiveServer]
+MannWhitney = Callable[[list[float], list[float]], float]
 MEBIBYTE = 1024 * 1024
 HASH_MEMORY = 64 * MEBIBYTE
 PERMITS = 2
 LOGINS = 200
-ROUNDS = 12
+MOST_LATE = 100.0  # milliseconds
+PROBE = """
+import http.client, select, sys, time
+connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=60)
+print("ready", flush=True)
+waits = []
+while not select.select([sys.stdin], [], [], 0.02)[0]:
+    begun = time.perf_counter()
+    connection.request("GET", "/health/live")
+    answer = connection.getresponse()
+    answer.read()
+    assert answer.status == 200
+    waits.append((time.perf_counter() - begun) * 1000)
+print(*waits)
+"""
+SAMPLES = 500
+LEAST_CHANCE, MOST_APART = 0.01, 2.0  # of a difference this large by accident; milliseconds between the medians
+ROUNDS = 3
+"""A round that misses is measured anew: one in a hundred does so by accident, and a busy machine has its moments. What is
+wrong misses every time."""
 PASSWORD = "a long enough password"
 
 log = logging.getLogger(__name__)
@@ -36,29 +58,36 @@ async def test_many_logins_at_once_leave_the_event_loop_free_and_memory_bounded(
     # One pass instead of three: each hash takes all of its memory, for a third of the time.
     server = serve(f"sqlite:///{tmp_path}/tube.db", auth__hash_concurrency=PERMITS, auth__hash_time=1)
     limits = httpx2.Limits(max_connections=LOGINS)
-    async with server.client(timeout=120, limits=limits) as client, server.client(timeout=60) as probe:
+    async with server.client(timeout=120, limits=limits) as client:
         await sign_in(client, "ada@example.com", PASSWORD)
         before = peak_memory(server.pid)
-        logins = asyncio.gather(*(log_in(client, "ada@example.com", PASSWORD) for _ in range(LOGINS)))
-        waits = await time_liveness(probe, logins)
-        statuses = Counter(answer.status_code for answer in await logins)
-    # 2 hash and 100 wait for their turn; whoever comes then is told to come back, at once.
-    assert set(statuses) <= {200, 503}, statuses
-    assert statuses[200] >= 100
-    log.warning("live: median %.1f ms, p99 %.1f ms of %d", median(waits), quantiles(waits, n=100)[98], len(waits))
-    assert median(waits) < 100
+        late = list[float]()
+        while len(late) < ROUNDS and min(late, default=MOST_LATE) >= MOST_LATE:
+            waits, statuses = await hurry(client, server.port)
+            late.append(quantiles(waits, n=100)[98])
+            log.warning("live: median %.1f ms, p99 %.1f ms of %d", median(waits), late[-1], len(waits))
+            # 2 hash and 100 wait for their turn; whoever comes then is told to come back, at once.
+            assert set(statuses) <= {200, 503}, statuses
+            assert statuses[200] >= 100
+    assert min(late) < MOST_LATE, late
     assert peak_memory(server.pid) - before < PERMITS * HASH_MEMORY + 64 * MEBIBYTE
 
 
-async def time_liveness(client: httpx2.AsyncClient, work: asyncio.Future[Any]) -> list[float]:
-    """How many milliseconds each answer of /health/live took while the work went on."""
-    waits = []
-    while not work.done():
-        begun = time.perf_counter()
-        assert (await client.get("/health/live")).status_code == 200
-        waits.append((time.perf_counter() - begun) * 1000)
-        await asyncio.sleep(0.02)
-    return waits
+async def hurry(client: httpx2.AsyncClient, port: int) -> tuple[list[float], Counter[int]]:
+    """Milliseconds of each answer of /health/live while all log in at once, and the statuses of the logins."""
+    # In a process of its own: in ours it would wait for the clients of the logins.
+    command = [sys.executable, "-c", PROBE, str(port)]
+    probe = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
+    try:
+        assert probe.stdout is not None
+        await probe.stdout.readline()
+        answers = await asyncio.gather(*(log_in(client, "ada@example.com", PASSWORD) for _ in range(LOGINS)))
+        told, _ = await probe.communicate(b"enough")
+    finally:
+        if probe.returncode is None:
+            probe.kill()
+            await probe.wait()
+    return [float(wait) for wait in told.split()], Counter(answer.status_code for answer in answers)
 
 
 def peak_memory(pid: int) -> int:
@@ -82,10 +111,11 @@ async def test_every_letter_of_a_password_counts(serve: Serve, sign_in: Callable
 
 
 async def test_a_refused_login_does_not_tell_why_in_words_or_in_time(
-    serve: Serve, sign_in: Callable[..., Any], tmp_path: Path
+    serve: Serve, sign_in: Callable[..., Any], mann_whitney: MannWhitney, tmp_path: Path
 ) -> None:
+    # Cheap hashes, for many samples in little time; one of them is still dearer than the difference allowed.
     file = tmp_path / "tube.db"
-    server = serve(f"sqlite:///{file}")
+    server = serve(f"sqlite:///{file}", auth__hash_memory=8 * 1024, auth__hash_time=1, auth__hash_lanes=1)
     async with server.client(timeout=30) as client:
         await sign_in(client, "known@example.com", PASSWORD)
         await sign_in(client, "inactive@example.com", PASSWORD)
@@ -98,24 +128,35 @@ async def test_a_refused_login_does_not_tell_why_in_words_or_in_time(
             "inactive": ("inactive@example.com", PASSWORD),
             "no address": ("no address at all", PASSWORD),
         }
-        answers, times = await in_turn(client, cases)
+        answers = [await log_in(client, *case) for case in cases.values()]
+        del cases["no address"]  # costs what an unknown one does
+        seen = [await seen_apart(client, cases, mann_whitney)]
+        while seen[-1] and len(seen) < ROUNDS:
+            seen.append(await seen_apart(client, cases, mann_whitney))
     assert {answer.status_code for answer in answers} == {401}
     assert len({answer.headers["www-authenticate"] for answer in answers}) == 1
     assert len({str(answer.json() | {"request_id": ""}) for answer in answers}) == 1
-    middles = {case: median(took) for case, took in times.items()}
-    log.warning("refused after %s", {case: f"{seconds * 1000:.0f} ms" for case, seconds in middles.items()})
-    # Without its hash a refusal would take a tenth of the time.
-    assert max(middles.values()) == pytest.approx(min(middles.values()), rel=0.3)
+    assert seen[-1] == {}, seen
 
 
-async def in_turn(
-    client: httpx2.AsyncClient, cases: dict[str, tuple[str, str]]
-) -> tuple[list[httpx2.Response], dict[str, list[float]]]:
-    """Each case in each round, so that a machine that gets busy slows down all of them."""
-    answers, times = [], {case: list[float]() for case in cases}
-    for _ in range(ROUNDS):
-        for case, (email, password) in cases.items():
-            begun = time.perf_counter()
-            answers.append(await log_in(client, email, password))
-            times[case].append(time.perf_counter() - begun)
-    return answers, times
+async def seen_apart(
+    client: httpx2.AsyncClient, cases: dict[str, tuple[str, str]], mann_whitney: MannWhitney
+) -> dict[str, str]:
+    """The cases that take another time than the first one does, measured SAMPLES times each in one random order."""
+    order = [case for case in cases for _ in range(SAMPLES)]
+    random.shuffle(order)
+    times: dict[str, list[float]] = {case: [] for case in cases}
+    for case in order:
+        begun = time.perf_counter()
+        assert (await log_in(client, *cases[case])).status_code == 401
+        times[case].append((time.perf_counter() - begun) * 1000)
+    first, *others = cases
+    middle = {case: median(took) for case, took in times.items()}
+    chance = {case: mann_whitney(times[first], times[case]) for case in others}
+    told = {case: f"{middle[case]:.2f} ms to {middle[first]:.2f} ms, p = {chance[case]:.4f}" for case in others}
+    log.warning("refused after %s", told)
+    return {
+        case: text
+        for case, text in told.items()
+        if chance[case] <= LEAST_CHANCE or abs(middle[case] - middle[first]) >= MOST_APART
+    }

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from math import erfc, sqrt
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median, quantiles
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from sqlalchemy import select, update
 
 from leyden.auth import User
 from leyden.auth.events import SignedIn, SignInFailed
+from leyden.auth.passwords import Passwords, Verdict
 from leyden.core import Events, installed
 from leyden.data import Database
 from leyden.testing import client
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from tests.integration.auth.conftest import MakeApp, MakeSite, Site
 
 MIB = 1024
+MannWhitney = Callable[[list[float], list[float]], float]
 
 
 async def deactivate(database: Database, email: str) -> None:
@@ -50,16 +52,7 @@ async def test_unknown_wrong_inactive_and_impossible_logins_get_one_answer(site:
     assert answers[0].headers["www-authenticate"] == "Bearer"
 
 
-def mann_whitney(first: list[float], second: list[float]) -> float:
-    """The two-sided probability that samples so different come from one distribution (normal approximation)."""
-    ranks = {value: rank for rank, value in enumerate(sorted(first + second), 1)}
-    m, n = len(first), len(second)
-    u = sum(ranks[value] for value in first) - m * (m + 1) / 2
-    z = (u - m * n / 2) / sqrt(m * n * (m + n + 1) / 12)
-    return erfc(abs(z) / sqrt(2))
-
-
-def test_the_measure_of_these_tests_sees_a_difference_and_none_where_there_is_none() -> None:
+def test_the_measure_of_these_tests_sees_a_difference_and_none_where_there_is_none(mann_whitney: MannWhitney) -> None:
     even, odd = [float(number) for number in range(0, 200, 2)], [float(number) for number in range(1, 200, 2)]
     assert mann_whitney(even, odd) > 0.5
     assert mann_whitney(even, [value + 60 for value in odd]) < 0.001
@@ -76,13 +69,12 @@ async def time_logins(site: "Site", emails: list[str], turns: int) -> dict[str, 
     return times
 
 
-def alike(known: list[float], other: list[float]) -> bool:
-    return mann_whitney(known, other) > 0.01 or abs(median(known) - median(other)) < 0.002
-
-
 async def test_known_unknown_and_inactive_logins_take_the_same_time(
-    make_app: "MakeApp", site_of: "MakeSite", migrated: None, database: Database
+    make_app: "MakeApp", site_of: "MakeSite", migrated: None, database: Database, mann_whitney: MannWhitney
 ) -> None:
+    def alike(known: list[float], other: list[float]) -> bool:
+        return mann_whitney(known, other) > 0.01 or abs(median(known) - median(other)) < 0.002
+
     emails = ["ada@example.com", "bob@example.com", "idle@example.com"]
     async with client(make_app(hash_memory=8 * MIB, hash_time=2, hash_concurrency=1)) as http:
         site = site_of(http)
@@ -97,6 +89,28 @@ async def test_known_unknown_and_inactive_logins_take_the_same_time(
                 return
             rounds.append([median(known), *map(median, others)])
     pytest.fail(f"medians of known, unknown and inactive in three rounds: {rounds}")
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_without_the_hash_for_nobody_an_unknown_login_would_be_seen_by_its_time(
+    make_app: "MakeApp",
+    site_of: "MakeSite",
+    migrated: None,
+    mann_whitney: MannWhitney,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    verify = Passwords.verify
+
+    async def hurried(self: Passwords, password: str, stored: str | None) -> Verdict:
+        return Verdict(right=False) if stored is None else await verify(self, password, stored)
+
+    monkeypatch.setattr(Passwords, "verify", hurried)
+    async with client(make_app(hash_memory=16 * MIB, hash_time=1)) as http:
+        site = site_of(http)
+        await site.register()
+        known, unknown = (await time_logins(site, ["ada@example.com", "bob@example.com"], 50)).values()
+    assert mann_whitney(known, unknown) < 0.01
+    assert median(known) - median(unknown) > 0.002
 
 
 async def test_a_login_renews_a_hash_that_was_made_with_other_parameters(

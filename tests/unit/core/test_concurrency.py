@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import sys
 import threading
 import time
 
@@ -256,6 +257,17 @@ def test_one_limit_serves_event_loops_one_after_another() -> None:
     limit = Limit(1, waiting=0)
     for _ in range(2):
         assert asyncio.run(to_thread(limit, lambda: 1)) == 1
+
+
+async def test_nice_threads_stand_behind_the_event_loop_and_leave_it_where_it_is() -> None:
+    def priority() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    before = priority()
+    behind = min(before + 5, 19) if sys.platform == "linux" else before  # elsewhere only a whole process has one
+    assert await to_thread(Limit(1, nice=5), priority) == behind
+    assert await to_thread(Limit(1), priority) == before
+    assert priority() == before
 
 
 @pytest.mark.parametrize(("concurrent", "waiting"), [(0, 1), (1, -1)])
