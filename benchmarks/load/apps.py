@@ -1,0 +1,82 @@
+"""The apps that are measured, and the virtual environments they run in."""
+
+import hashlib
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from load.rows import VAR
+
+from leyden import data
+
+HERE = Path(__file__).parents[1]
+ENVIRONMENTS = VAR / "peers"
+LIBRARIES = ("fastapi", "starlette", "uvicorn", "pydantic", "sqlalchemy", "asyncpg", "aiosqlite", "uvloop", "httptools")
+
+
+class InstallError(Exception):
+    """A peer could not be installed."""
+
+
+@dataclass(frozen=True)
+class App:
+    """One app: its folder, its module there, and where its libraries are if not where Leyden's are."""
+
+    name: str
+    folder: Path
+    module: str
+    peer: bool = False
+
+    @property
+    def requirements(self) -> Path:
+        return self.folder / "requirements.txt"
+
+    @property
+    def python(self) -> Path:
+        return ENVIRONMENTS / self.name / "bin" / "python" if self.peer else Path(sys.executable)
+
+    @property
+    def lacks(self) -> str:
+        """What is not there yet that this app stands on."""
+        return "leyden.data.prepared" if self.name == "leyden_prepared" and not hasattr(data, "prepared") else ""
+
+
+HANDBOOK = App("handbook", HERE / "apps", "handbook")
+SESSION = App("leyden_session", HERE / "apps", "leyden_session")
+PREPARED = App("leyden_prepared", HERE / "apps", "leyden_prepared")
+PEERS = tuple(App(name, HERE / "peers" / name, "app", peer=True) for name in ("tortoise", "sqlmodel", "django"))
+APPS = (HANDBOOK, SESSION, PREPARED, *PEERS)
+
+
+def install(app: App) -> None:
+    """Make a peer's environment as its requirements.txt says, unless it is there. Raises InstallError."""
+    folder = ENVIRONMENTS / app.name
+    wanted = hashlib.sha256(app.requirements.read_bytes() + sys.version.encode()).hexdigest()
+    marker = folder / "installed"
+    if marker.is_file() and marker.read_text() == wanted:
+        return
+    print(f"Installing {app.requirements.relative_to(HERE.parent)} ...", end=" ", file=sys.stderr, flush=True)
+    before = time.monotonic()
+    _call(sys.executable, "-m", "venv", "--clear", str(folder))
+    _call(str(app.python), "-m", "pip", "install", "--quiet", "--no-deps", "--requirement", str(app.requirements))
+    marker.write_text(wanted)
+    print(f"{time.monotonic() - before:.0f} s", file=sys.stderr)
+
+
+def _call(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InstallError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr.strip()}")
+
+
+def versions() -> dict[str, dict[str, str]]:
+    """Of what the apps stand on."""
+    own = {name: version(name) for name in LIBRARIES}
+    peers = {
+        app.name: dict(line.split("==") for line in app.requirements.read_text().splitlines() if "==" in line)
+        for app in PEERS
+    }
+    return {"leyden": own, **peers}
