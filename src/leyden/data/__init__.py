@@ -2,11 +2,13 @@
 
 from leyden.data.base import Base, Model
 from leyden.data.batches import BatchItem, batch, batch_answer
+from leyden.data.cursors import CursorDep, CursorParams
 from leyden.data.database import Database, DatabaseDep, ReaderDep, SessionDep
 from leyden.data.errors import (
     ConflictError,
     DatabaseBusyError,
     DatabaseDownError,
+    InvalidCursorError,
     InvalidValueError,
     LockedError,
     MalformedIfMatchError,
@@ -16,9 +18,11 @@ from leyden.data.errors import (
     TooManyItemsError,
 )
 from leyden.data.identifiers import uuid7
+from leyden.data.listings import Listing, listing
 from leyden.data.lookups import apply, get_or_404
-from leyden.data.pages import Page, PageDep, PageParams, paginate
+from leyden.data.pages import CursorPage, Page, PageDep, PageParams, paginate
 from leyden.data.settings import DataSettings
+from leyden.data.totals import Total
 from leyden.data.types import Document, Timestamp
 from leyden.data.upserts import upsert
 from leyden.data.versions import IF_MATCH_ANSWERS, IfMatch, IfMatchDep, OptionalIfMatchDep, Versioned, etag, set_etag
@@ -30,6 +34,9 @@ __all__ = [
     "Base",
     "BatchItem",
     "ConflictError",
+    "CursorDep",
+    "CursorPage",
+    "CursorParams",
     "DataSettings",
     "Database",
     "DatabaseBusyError",
@@ -38,7 +45,9 @@ __all__ = [
     "Document",
     "IfMatch",
     "IfMatchDep",
+    "InvalidCursorError",
     "InvalidValueError",
+    "Listing",
     "LockedError",
     "MalformedIfMatchError",
     "Model",
@@ -53,6 +62,7 @@ __all__ = [
     "StaleError",
     "Timestamp",
     "TooManyItemsError",
+    "Total",
     "Versioned",
     "apply",
     "batch",
@@ -62,6 +72,7 @@ __all__ = [
     "get_or_404",
     "get_or_create",
     "insert_many",
+    "listing",
     "paginate",
     "set_etag",
     "upsert",
