@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from leyden.data.backends import sqlite_readers
 from leyden.data.backends.sqlite_readers import Readers
 from leyden.data.errors import DatabaseBusyError, DatabaseDownError
 
@@ -65,7 +66,10 @@ async def test_many_callers_get_each_their_own_rows_from_one_thread(make: Callab
     assert await readers.fetch(POINT, (7,)) == [(7, "name 7")]
 
 
-async def test_one_reader_at_a_time_needs_one_thread(make: Callable[..., Readers]) -> None:
+async def test_where_nobody_waits_one_thread_is_enough(
+    make: Callable[..., Readers], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_readers, "_TICK", 10)  # seconds: no help is called on a busy machine
     readers = make()
     for i in range(300):
         assert await readers.fetch(POINT, (i,)) == [(i, f"name {i}")]
@@ -172,6 +176,15 @@ async def test_errors_reach_their_caller_as_they_are_and_nobody_else(
     outcomes = await asyncio.gather(wrong, right, return_exceptions=True)
     assert type(outcomes[0]) is error
     assert outcomes[1] == [(1, "name 1")]
+
+
+async def test_nobody_is_told_the_error_of_the_one_before(make: Callable[..., Readers]) -> None:
+    readers = make(threads=1)
+    for sql in ("SELECT nothing FROM item", "SELECT abs(-9223372036854775808)", "SELECT CAST(x'ff' AS TEXT)"):
+        with pytest.raises(sqlite3.OperationalError):
+            await readers.fetch(sql, ())
+        with pytest.raises(OverflowError):
+            await readers.fetch(POINT, (2**63,))
 
 
 async def test_a_parameter_that_ends_an_iteration_stops_no_delivery(make: Callable[..., Readers]) -> None:

@@ -246,6 +246,7 @@ class _Reader:
             except BaseException as error:
                 self._cursor = None
                 cursor.close()  # a row that could not be read would leave the statement and its snapshot open
+                forget_error(cursor.connection)
                 interrupted = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT
                 if not interrupted or self._unwanted is job:
                     raise
@@ -256,6 +257,12 @@ class _Reader:
             self._connection = self._connect()
         self._cursor = self._connection.cursor()
         return self._cursor
+
+
+def forget_error(connection: sqlite3.Connection) -> None:
+    """Keep an error from the next caller: Python reports the last one again where a parameter cannot be bound."""
+    with suppress(sqlite3.Error):
+        connection.execute("SELECT 1").close()
 
 
 def _settle(future: "asyncio.Future[Rows]", rows: Rows | None, error: BaseException | None) -> None:
