@@ -146,6 +146,23 @@ async def test_a_full_disk_fails_all_and_writes_nothing(writes: Writes, writer: 
     assert len(stored(path)) == len(outcomes) - len(failed)
 
 
+async def test_an_error_that_ends_the_transaction_fails_all(writes: Writes, writer: AsyncEngine, path: Path) -> None:
+    connections: list[Any] = []
+    event.listen(writer.sync_engine.pool, "checkout", lambda connection, *_: connections.append(connection))
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
+    await writes.run(INSERT, ("first",))
+    tasks = [
+        asyncio.create_task(writes.run(sql, args))
+        for sql, args in ((INSERT, ("a",)), (f"INSERT INTO item (id) {endless}", ()), (INSERT, ("b",)))
+    ]
+    await asyncio.sleep(0.1)
+    connections[-1].driver_connection._conn.interrupt()
+    outcomes = await together(*tasks)
+    assert [getattr(outcome, "sqlite_errorcode", None) for outcome in outcomes] == [sqlite3.SQLITE_INTERRUPT] * 3
+    assert len({id(outcome) for outcome in outcomes}) == 3
+    assert stored(path) == ["first"]
+
+
 async def test_who_is_cancelled_before_the_turn_is_not_written(writes: Writes, writer: AsyncEngine, path: Path) -> None:
     async with writer.connect() as connection:
         await connection.execute(text("INSERT INTO item (name) VALUES ('unit')"))
