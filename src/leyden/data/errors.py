@@ -1,20 +1,20 @@
 """What goes wrong with data.
 
 LeydenError
-├── ConflictError            409  conflict               a constraint refused the change; `fields` names the column
-│   └── StaleError           409  stale                  the row was changed since this unit of work read it
-├── InvalidCursorError       400  invalid_cursor         a cursor was changed, or made for another list
-├── InvalidValueError        422  invalid_value          the database has no room for a value
-├── TooManyItemsError        422  too_many_items         a batch has more items than it may have
-├── MalformedIfMatchError    400  malformed_if_match     the header is no list of ETags
-├── PreconditionFailedError  412  precondition_failed    the row was changed since the client read it
-├── PreconditionRequiredError428  precondition_required  the client does not say which version it read
-├── UnitOfWorkError          500  unit_of_work           a session is opened where it would wait for itself or for ever
-├── MigrationError           500  migration              a migration could not be read, made or applied
+├── ConflictError             409  conflict               a constraint refused the change; `fields` names the column
+│   └── StaleError            409  stale                  the row was changed since this unit of work read it
+├── InvalidCursorError        400  invalid_cursor         a cursor was changed, or made for another list
+├── InvalidValueError         422  invalid_value          the database has no room for a value
+├── TooManyItemsError         422  too_many_items         a batch has more items than it may have
+├── MalformedIfMatchError     400  malformed_if_match     the header is no list of ETags
+├── PreconditionFailedError   412  precondition_failed    the row was changed since the client read it
+├── PreconditionRequiredError 428  precondition_required  the client does not say which version it read
+├── UnitOfWorkError           500  unit_of_work           a session is opened where it would wait for itself or for ever
+├── MigrationError            500  migration              a migration could not be read, made or applied
 └── OverloadedError
-    ├── DatabaseDownError    503  database_down          the database does not answer
-    ├── DatabaseBusyError    503  database_busy          no free connection, a lock in the way, a deadlock: worth a retry
-    └── LockedError          503  locked                 another process holds the lock
+    ├── DatabaseDownError     503  database_down          the database does not answer
+    ├── DatabaseBusyError     503  database_busy          no free connection, a lock in the way, a deadlock: try again
+    └── LockedError           503  locked                 another process holds the lock
 """
 
 from leyden.core import LeydenError, OverloadedError

@@ -5,13 +5,14 @@ from contextlib import asynccontextmanager
 from functools import cache
 
 from sqlalchemy import URL, inspect
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstanceState
 
 from leyden.core import LeydenError
 from leyden.data.backend import Backend
 from leyden.data.settings import DataSettings
-from leyden.data.translation import translated
+from leyden.data.translation import translate, translated
 from leyden.data.urls import backend_for
 
 SERVER_FAULT = 500
@@ -28,12 +29,30 @@ async def savepoint(session: AsyncSession) -> AsyncIterator[None]:
     backend = backend_of(session)
     try:
         with translated(backend):
-            async with session.begin_nested():
+            async with _nested(session, backend):
                 yield
     except LeydenError as error:
         if error.status < SERVER_FAULT:
             with translated(backend):
                 await _read_again(session)
+        raise
+
+
+@asynccontextmanager
+async def _nested(session: AsyncSession, backend: Backend) -> AsyncIterator[None]:
+    """At a deadlock MySQL takes back the whole transaction, and then knows no savepoint: that is not what went wrong."""
+    first: Exception | None = None
+    try:
+        async with session.begin_nested():
+            try:
+                yield
+                await session.flush()
+            except Exception as error:
+                first = error
+                raise
+    except SQLAlchemyError as error:
+        if error is not first and isinstance(first, SQLAlchemyError) and translate(error, backend) is None:
+            raise first from error
         raise
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI, Request
 from pydantic import BaseModel
-from sqlalchemy import CheckConstraint, ForeignKey, select, text
+from sqlalchemy import CheckConstraint, ForeignKey, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -164,6 +164,30 @@ async def test_a_connection_that_is_lost_on_the_way_ends_the_batch(ready: Databa
         async with ready.session() as session:
             await batch(session, ["a", "b", "c"], work)
     assert await names(ready) == []
+
+
+@pytest.mark.parametrize("database_url", ["postgresql", "psycopg", "mariadb"], indirect=True)
+async def test_a_deadlock_ends_one_of_two_batches_as_busy_and_the_other_is_done(ready: Database) -> None:
+    async with ready.session() as session:
+        session.add_all([Shelf(name="a"), Shelf(name="b")])
+    met = asyncio.Barrier(2)
+
+    async def run(order: str) -> str:
+        async def work(session: AsyncSession, name: str) -> None:
+            await session.execute(update(Shelf).where(Shelf.name == name).values(room=Shelf.room - 1))
+            if name == order[0]:
+                await met.wait()
+
+        try:
+            async with ready.session() as session:
+                await batch(session, order, work)
+        except DatabaseBusyError:
+            return "busy"
+        return "done"
+
+    assert sorted(await asyncio.gather(run("ab"), run("ba"))) == ["busy", "done"]
+    async with ready.reader() as session:
+        assert set(await session.scalars(select(Shelf.room))) == {2}
 
 
 async def test_a_cancelled_batch_commits_nothing_and_gives_a_clean_connection_back(ready: Database) -> None:
