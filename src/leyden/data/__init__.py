@@ -6,6 +6,7 @@ from leyden.data.cursors import CursorDep, CursorParams
 from leyden.data.database import Database, DatabaseDep, ReaderDep, SessionDep
 from leyden.data.errors import (
     ConflictError,
+    ContentionError,
     DatabaseBusyError,
     DatabaseDownError,
     InvalidCursorError,
@@ -17,10 +18,13 @@ from leyden.data.errors import (
     StaleError,
     TooManyItemsError,
 )
+from leyden.data.events import QueryRan
 from leyden.data.identifiers import uuid7
 from leyden.data.listings import Listing, listing
 from leyden.data.lookups import apply, get_or_404
 from leyden.data.pages import CursorPage, Page, PageDep, PageParams, paginate
+from leyden.data.pool import PoolStatus
+from leyden.data.prepared import Prepared, prepared
 from leyden.data.settings import DataSettings
 from leyden.data.totals import Total
 from leyden.data.types import Document, Timestamp
@@ -34,6 +38,7 @@ __all__ = [
     "Base",
     "BatchItem",
     "ConflictError",
+    "ContentionError",
     "CursorDep",
     "CursorPage",
     "CursorParams",
@@ -55,8 +60,11 @@ __all__ = [
     "Page",
     "PageDep",
     "PageParams",
+    "PoolStatus",
     "PreconditionFailedError",
     "PreconditionRequiredError",
+    "Prepared",
+    "QueryRan",
     "ReaderDep",
     "SessionDep",
     "StaleError",
@@ -74,6 +82,7 @@ __all__ = [
     "insert_many",
     "listing",
     "paginate",
+    "prepared",
     "set_etag",
     "upsert",
     "uuid7",

@@ -9,6 +9,8 @@ from typing import Protocol
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from leyden.data.lanes import Lane
+
 TryLock = Callable[[], Awaitable[bool]]
 
 LOGIN_REFUSED = (
@@ -21,11 +23,24 @@ NO_RIGHT = (
 )
 
 
+class Use(StrEnum):
+    """What connections are for."""
+
+    WRITE = "write"
+    """Units of work."""
+    READ = "read"
+    """Reading, each statement for itself: no transaction."""
+    SNAPSHOT = "snapshot"
+    """Reading for long, all of it as of one moment: no deadline for a statement."""
+
+
 class Trouble(StrEnum):
     """What stands behind a driver's error that is neither a conflict nor a bug."""
 
     DOWN = "down"
     BUSY = "busy"
+    CONTENDED = "contended"
+    """As busy, and the same work may well succeed when it is done again from its start."""
     UNSTORABLE = "unstorable"
 
 
@@ -56,12 +71,12 @@ class Backend(Protocol):
         """`sqlite`, `postgresql` or `mysql`."""
         ...
 
-    def engines(self) -> tuple[AsyncEngine, AsyncEngine]:
-        """The engine of units of work and the engine of read sessions; neither has connected yet."""
+    def engine(self, use: Use, size: int) -> AsyncEngine:
+        """An engine of at most `size` connections, of which none is open yet."""
         ...
 
-    def spare(self) -> AsyncEngine:
-        """An engine of one connection beside those of `engines`, to ask for an answer when they are all in use."""
+    def lane(self, use: Use, engine: AsyncEngine) -> Lane | None:
+        """The straight way to the driver beside this engine; None where there is none."""
         ...
 
     def migrator(self) -> AsyncEngine:

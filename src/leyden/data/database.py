@@ -2,9 +2,10 @@
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
 from fastapi import Depends
 from sqlalchemy import QueuePool, text
@@ -12,14 +13,23 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from starlette.requests import HTTPConnection
 
-from leyden.core import Clock, StartError, SystemClock, resource
+from leyden.core import Clock, Events, StartError, SystemClock, resource
+from leyden.data.backend import Use
 from leyden.data.base import CLOCK_OPTION
-from leyden.data.errors import DatabaseDownError, LockedError, UnitOfWorkError
+from leyden.data.engines import watch
+from leyden.data.errors import ContentionError, DatabaseDownError, LockedError, UnitOfWorkError
+from leyden.data.lanes import Lane, Watched
+from leyden.data.pool import PoolStatus, pool_status
+from leyden.data.read_sessions import ReadSession
 from leyden.data.settings import DataSettings
 from leyden.data.translation import translated
 from leyden.data.urls import backend_for, in_memory, parse, shown
 
+T = TypeVar("T")
+
 _POLL = 0.05
+_BACKOFF = 0.01
+"""Seconds, doubled before every further attempt; how much of it is waited is chance."""
 _SILENT = "The database {address} does not answer: {reason}. Start it, or correct the database URL in the settings."
 
 
@@ -34,15 +44,24 @@ class Database:
     where a SQLite file is not there, instead of making it.
     """
 
-    def __init__(self, settings: DataSettings, *, clock: Clock | None = None, create: bool = True) -> None:
+    def __init__(
+        self,
+        settings: DataSettings,
+        *,
+        clock: Clock | None = None,
+        events: Events | None = None,
+        create: bool = True,
+    ) -> None:
         self.settings = settings
         self._create = create
         self.backend = backend_for(settings)
-        options = {CLOCK_OPTION: clock or SystemClock()}
-        writer, readers = self.backend.engines()
-        self.writer: AsyncEngine = writer.execution_options(**options)
-        self.readers: AsyncEngine = readers.execution_options(**options)
-        self._spare = self.backend.spare()
+        self.options = {CLOCK_OPTION: clock or SystemClock()}
+        self._events = events or Events()
+        self.writer = self._engine(Use.WRITE, settings.pool_size)
+        self.readers = self._engine(Use.READ, settings.pool_size)
+        self.snapshots = self._engine(Use.SNAPSHOT, settings.snapshot_pool_size)
+        self._spare = self._engine(Use.READ, 1)
+        self._lanes = {Use.READ: self._lane(Use.READ, self.readers), Use.WRITE: self._lane(Use.WRITE, self.writer)}
         self._connection: AsyncConnection | None = None
 
     def __repr__(self) -> str:
@@ -75,9 +94,11 @@ class Database:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.writer.dispose()
-        await self.readers.dispose()
-        await self._spare.dispose()
+        for lane in self._lanes.values():
+            if lane is not None:
+                await lane.close()
+        for engine in (self.writer, self.readers, self.snapshots, self._spare):
+            await engine.dispose()
         self.backend.close()
 
     async def ping(self) -> None:
@@ -98,12 +119,52 @@ class Database:
                 yield session
                 await session.commit()
 
+    async def transaction(self, work: Callable[[AsyncSession], Awaitable[T]], *, attempts: int = 5) -> T:
+        """Run `work` in a unit of work of its own, and again from its start where others were changing the same data.
+
+        `work` must not do anything outside the database that may not happen twice. Raises what a unit of work raises,
+        ContentionError after the last attempt.
+        """
+        for attempt in range(1, attempts):
+            try:
+                return await self._attempt(work)
+            except ContentionError:
+                await asyncio.sleep(random.uniform(0, _BACKOFF * 2**attempt))  # noqa: S311 -- apart, not secret
+        return await self._attempt(work)
+
+    async def _attempt(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
+        async with self.session() as session:
+            return await work(session)
+
     @asynccontextmanager
     async def reader(self) -> AsyncIterator[AsyncSession]:
-        """A session that can only read, and on SQLite waits for no writer."""
+        """A session that can only read: no transaction, and a connection for the length of each statement.
+
+        What two statements see may differ: `snapshot` is for those who need one state.
+        """
         with translated(self.backend):
-            async with self._open(self.readers, autoflush=False) as session:
+            async with self._reading() as session:
                 yield session
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncSession]:
+        """A session that reads one state of the database throughout, however long: for exports and reports.
+
+        It keeps one of the few connections of `snapshot_pool_size`; raises DatabaseBusyError when none is free in time.
+        """
+        with translated(self.backend):
+            async with self._open(self.snapshots, autoflush=False) as session:
+                yield session
+
+    def lane(self, use: Use) -> Lane | None:
+        """The straight way to the driver, for prepared statements; None where all goes through sessions."""
+        return None if self._connection is not None else self._lanes[use]
+
+    @property
+    def pools(self) -> dict[str, PoolStatus]:
+        """How full each pool of connections is."""
+        engines = {Use.WRITE: self.writer, Use.READ: self.readers, Use.SNAPSHOT: self.snapshots}
+        return {use.value: pool_status(engine) for use, engine in engines.items()}
 
     @asynccontextmanager
     async def lock(self, name: str, *, timeout: float = 60.0) -> AsyncIterator[None]:  # noqa: ASYNC109 -- LockedError says more
@@ -125,6 +186,20 @@ class Database:
         inner = copy.copy(self)
         inner._connection = connection  # noqa: SLF001 -- a copy of self
         return inner
+
+    def _engine(self, use: Use, size: int) -> AsyncEngine:
+        engine = self.backend.engine(use, size)
+        watch(engine, self._events)
+        return engine.execution_options(**self.options)
+
+    def _lane(self, use: Use, engine: AsyncEngine) -> Lane | None:
+        lane = self.backend.lane(use, engine)
+        return Watched(lane, self._events) if lane is not None else None
+
+    def _reading(self) -> AsyncSession:
+        if self._connection is not None:
+            return self._open(self.readers, autoflush=False)
+        return ReadSession(self, self.readers, expire_on_commit=False, close_resets_only=False, autoflush=False)
 
     def _open(self, engine: AsyncEngine, **options: Any) -> AsyncSession:
         """Objects stay readable after the commit; a session used after its end is an error, not a new transaction."""

@@ -13,7 +13,8 @@ LeydenError
 ├── MigrationError            500  migration              a migration could not be read, made or applied
 └── OverloadedError
     ├── DatabaseDownError     503  database_down          the database does not answer
-    ├── DatabaseBusyError     503  database_busy          no free connection, a lock in the way, a deadlock: try again
+    ├── DatabaseBusyError     503  database_busy          no free connection, a lock in the way, a statement over its time
+    │   └── ContentionError   503  database_busy          a deadlock or its like: the same work may succeed from its start
     └── LockedError           503  locked                 another process holds the lock
 """
 
@@ -97,6 +98,10 @@ class DatabaseBusyError(OverloadedError):
     """The database is busy. Try again in a moment."""
 
     code = "database_busy"
+
+
+class ContentionError(DatabaseBusyError):
+    """Others are changing the same data. Try again in a moment."""
 
 
 class LockedError(OverloadedError):

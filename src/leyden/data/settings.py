@@ -18,9 +18,17 @@ class DataSettings(Section):
 
     url: SecretStr
     migrations: Path = Path("migrations")
-    pool_size: int = Field(default=10, ge=1, le=1000)
+    pool_size: int = Field(
+        default=10, ge=1, le=1000, description="Connections a process, for writing and for reading each"
+    )
+    snapshot_pool_size: int = Field(
+        default=2, ge=1, le=1000, description="Connections a process for exports and snapshots"
+    )
     pool_timeout: float = Field(default=2.0, gt=0)
     connect_timeout: float = Field(default=5.0, gt=0)
+    statement_timeout: float | None = Field(default=5.0, gt=0, description="None leaves it to the server, or to nobody")
+    lock_timeout: float | None = Field(default=2.0, gt=0, description="How long to wait for a row that is locked")
+    idle_timeout: float | None = Field(default=10.0, gt=0, description="How long a transaction may do nothing")
     busy_timeout: float = Field(default=5.0, ge=0, description="SQLite: how long to wait for another process's write")
     synchronous: Literal["FULL", "NORMAL"] = Field(
         default="FULL", description="SQLite: NORMAL is faster and may lose the last commits when the power fails"

@@ -12,11 +12,19 @@ from sqlalchemy.orm.exc import StaleDataError
 from leyden.core import FieldError, LeydenError
 from leyden.data.backend import Backend, Broken, Trouble, Violation
 from leyden.data.base import Base
-from leyden.data.errors import ConflictError, DatabaseBusyError, DatabaseDownError, InvalidValueError, StaleError
+from leyden.data.errors import (
+    ConflictError,
+    ContentionError,
+    DatabaseBusyError,
+    DatabaseDownError,
+    InvalidValueError,
+    StaleError,
+)
 
 TROUBLES: dict[Trouble, type[LeydenError]] = {
     Trouble.DOWN: DatabaseDownError,
     Trouble.BUSY: DatabaseBusyError,
+    Trouble.CONTENDED: ContentionError,
     Trouble.UNSTORABLE: InvalidValueError,
 }
 

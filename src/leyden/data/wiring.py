@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from leyden.core import Battery, Clock, Resources
+from leyden.core import Battery, Clock, Events, Resources
 from leyden.data.checks import CHECKS
 from leyden.data.database import Database, NewFile
 from leyden.data.settings import DataSettings
@@ -18,7 +18,8 @@ def battery(settings: DataSettings) -> Battery:
     @asynccontextmanager
     async def lifespan(resources: Resources) -> AsyncIterator[Database]:
         clock = resources[Clock]  # type: ignore[type-abstract]  # a protocol is a key here
-        async with Database(settings, clock=clock, create=NewFile in resources) as database:
+        events, create = resources[Events], NewFile in resources
+        async with Database(settings, clock=clock, events=events, create=create) as database:
             yield database
 
     return Battery(

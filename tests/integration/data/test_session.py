@@ -197,13 +197,19 @@ async def test_a_session_can_commit_on_the_way_and_not_after_its_end(ready: Data
 
 
 async def test_a_read_session_cannot_write(ready: Database) -> None:
-    async def write() -> None:
+    async def add() -> None:
         async with ready.reader() as session:
             session.add(Account(email_key="a"))
             await session.flush()
 
+    async def insert() -> None:
+        async with ready.reader() as session:
+            await session.execute(text("INSERT INTO session_accounts (email_key) VALUES ('a')"))
+
+    with pytest.raises(UnitOfWorkError, match="only reads"):
+        await add()
     with pytest.raises(DBAPIError, match=r"(?i)read.?only"):
-        await write()
+        await insert()
     assert await count(ready) == 0
 
 

@@ -19,6 +19,7 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from leyden.data.backend import Use
 from leyden.data.backends.sqlite import SQLite
 from leyden.data.backends.sqlite_writes import Writes
 from leyden.data.errors import DatabaseDownError
@@ -37,8 +38,7 @@ INSERT = "INSERT INTO item (name) VALUES (?) RETURNING id, name"
 
 def engine(path: Path, **changed: Any) -> AsyncEngine:
     settings = DataSettings(url=SecretStr(f"sqlite:///{path}"), **{"pool_timeout": 1, "busy_timeout": 1, **changed})
-    writer, _ = SQLite(parse(settings), settings).engines()
-    return writer
+    return SQLite(parse(settings), settings).engine(Use.WRITE, 1)
 
 
 @pytest.fixture
@@ -287,6 +287,7 @@ FORKING = """
 import asyncio, os, sys
 from pathlib import Path
 from pydantic import SecretStr
+from leyden.data.backend import Use
 from leyden.data.backends.sqlite import SQLite
 from leyden.data.backends.sqlite_writes import Writes
 from leyden.data.settings import DataSettings
@@ -294,7 +295,7 @@ from leyden.data.urls import parse
 
 async def main():
     settings = DataSettings(url=SecretStr(f"sqlite:///{sys.argv[1]}"))
-    writes = Writes(SQLite(parse(settings), settings).engines()[0])
+    writes = Writes(SQLite(parse(settings), settings).engine(Use.WRITE, 1))
     async def client(n):
         for i in range(100_000):
             name = f"{os.getpid()} {n} {i}"

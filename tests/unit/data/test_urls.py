@@ -6,6 +6,7 @@ import pytest
 from leyden.core import ConfigurationError
 from leyden.data import Database, DataSettings, battery
 from leyden.data import urls as module
+from leyden.data.backend import Use
 from leyden.data.urls import KINDS, backend_for, parse, shown
 
 
@@ -84,7 +85,7 @@ def test_a_user_may_have_an_at_sign_and_a_file_too() -> None:
 
 def test_the_name_that_hosting_companies_give_to_tls_is_understood() -> None:
     backend = backend_for(DataSettings(url="postgresql://ada@host/shop?sslmode=require"))
-    writer, _ = backend.engines()
+    writer = backend.engine(Use.WRITE, 1)
     assert dict(writer.url.query) == {"ssl": "require"}
 
 

@@ -3,25 +3,28 @@
 import hashlib
 import logging
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sqlalchemy import URL, Connection, NullPool, event, text
+from sqlalchemy import URL, Connection, Dialect, NullPool, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from leyden.data.backend import LOGIN_REFUSED, NO_RIGHT, Broken, Trouble, TryLock, Violation
+from leyden.data.backend import LOGIN_REFUSED, NO_RIGHT, Broken, Trouble, TryLock, Use, Violation
 from leyden.data.engines import execute, make_engine
+from leyden.data.lanes import Answer, Arguments, Lane, PooledLane
+from leyden.data.plans import Plan
+from leyden.data.pool import Pool, keep_alive
 from leyden.data.settings import DataSettings
 
 TROUBLES = {
     1040: Trouble.BUSY,  # too many connections
     1203: Trouble.BUSY,  # too many connections of this user
     1205: Trouble.BUSY,  # lock wait timeout
-    1213: Trouble.BUSY,  # deadlock
-    1020: Trouble.BUSY,  # the record has changed since it was read
+    1213: Trouble.CONTENDED,  # deadlock
+    1020: Trouble.CONTENDED,  # the record has changed since it was read
     3024: Trouble.BUSY,  # statement timeout (MySQL)
     1969: Trouble.BUSY,  # statement timeout (MariaDB)
     1021: Trouble.DOWN,  # disk full
@@ -73,6 +76,15 @@ _CHECK = re.compile(r"(?:CONSTRAINT `(\w+)` failed|constraint '(\w+)')", re.IGNO
 # Digits of UTC in, digits of UTC out; and a value that does not fit is refused, never cut.
 _SESSION = "SET time_zone = '+00:00', sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')"
 
+_ANSWER_LATE = 1.0
+"""Seconds that a server which has ended a statement may take to say so."""
+
+_OPTIONS: dict[Use, dict[str, Any]] = {
+    Use.WRITE: {"isolation_level": "READ COMMITTED"},  # as on PostgreSQL: one meaning of a transaction
+    Use.READ: {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True},
+    Use.SNAPSHOT: {"isolation_level": "REPEATABLE READ"},
+}
+
 # asyncmy logs the server's notes as warnings. Alembic names the primary key of its table, which MySQL does not do.
 logging.getLogger("asyncmy").addFilter(lambda record: "ignored for PRIMARY key" not in record.getMessage())
 
@@ -85,36 +97,46 @@ class MariaDB:
         self._url = url.set(drivername="mysql+asyncmy", query=query)
         self._settings = settings
 
-    def engines(self) -> tuple[AsyncEngine, AsyncEngine]:
-        writer = self._pooled(self._settings.pool_size)
-        readers = writer.execution_options()
-        event.listen(readers.sync_engine, "begin", _begin_to_read)
-        return writer, readers
+    def engine(self, use: Use, size: int) -> AsyncEngine:
+        pool: dict[str, Any] = {
+            "poolclass": Pool,
+            "pool_size": size,
+            "max_overflow": 0,
+            "pool_timeout": self._settings.pool_timeout,
+            "pool_use_lifo": True,
+        }
+        engine = self._make(_session(self._settings, use), **self._patience(use), **pool, **_OPTIONS[use])
+        if use is Use.SNAPSHOT:
+            event.listen(engine.sync_engine, "begin", _begin_snapshot)
+        keep_alive(engine, _closed)
+        return engine
 
-    def spare(self) -> AsyncEngine:
-        return self._pooled(1)
+    def lane(self, use: Use, engine: AsyncEngine) -> Lane | None:
+        return PooledLane(engine, _run if use is Use.READ else _run_and_commit)
 
     def migrator(self) -> AsyncEngine:
-        return self._engine(poolclass=NullPool)
+        return self._make([_SESSION], poolclass=NullPool)
 
-    def _pooled(self, size: int) -> AsyncEngine:
-        return self._engine(
-            pool_size=size,
-            max_overflow=0,
-            pool_timeout=self._settings.pool_timeout,
-            pool_pre_ping=True,
-            isolation_level="READ COMMITTED",  # as on PostgreSQL: one meaning of a transaction
-        )
+    def _patience(self, use: Use) -> dict[str, Any]:
+        if use is Use.SNAPSHOT or self._settings.statement_timeout is None:
+            return {}
+        return {"read_timeout": self._settings.statement_timeout + _ANSWER_LATE}
 
-    def _engine(self, **options: Any) -> AsyncEngine:
-        arguments = {"connect_timeout": max(1, round(self._settings.connect_timeout))}
-        return make_engine(self._url, connect_args=arguments, prepare=_prepare, **options)
+    def _make(self, statements: Sequence[str], *, read_timeout: float | None = None, **options: Any) -> AsyncEngine:
+        arguments: dict[str, Any] = {"connect_timeout": max(1, round(self._settings.connect_timeout))}
+        if read_timeout is not None:
+            arguments["read_timeout"] = read_timeout
+
+        def prepare(connection: DBAPIConnection) -> None:
+            execute(connection, *statements)
+
+        return make_engine(self._url, connect_args=arguments, prepare=prepare, **options)
 
     @asynccontextmanager
     async def locker(self, name: str) -> AsyncIterator[TryLock]:
         """GET_LOCK on a connection of its own: it ends with the connection. Names are the server's, so ours is in it."""
         key = hashlib.sha256(f"{self._url.database}\n{name}".encode()).hexdigest()[:60]
-        engine = self._engine(poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        engine = self._make([_SESSION], poolclass=NullPool, isolation_level="AUTOCOMMIT")
         async with engine.connect() as connection:
 
             async def try_lock() -> bool:
@@ -150,12 +172,52 @@ class MariaDB:
         """Nothing of ours is left behind."""
 
 
-def _prepare(connection: DBAPIConnection) -> None:
-    execute(connection, _SESSION)
+def _session(settings: DataSettings, use: Use) -> list[str]:
+    """Comments with an exclamation mark are SQL for the servers they name: M is MariaDB, which skips MySQL 5.7's."""
+    limits = [_SESSION]
+    if settings.lock_timeout is not None:
+        seconds = max(1, round(settings.lock_timeout))
+        limits.append(f", innodb_lock_wait_timeout = {seconds}, lock_wait_timeout = {seconds}")
+    if settings.statement_timeout is not None and use is not Use.SNAPSHOT:
+        milliseconds = round(settings.statement_timeout * 1000)
+        limits.append(f"/*M!100101 , max_statement_time = {settings.statement_timeout} */")
+        limits.append(f"/*!50708 , max_execution_time = {milliseconds} */")
+    if settings.idle_timeout is not None:
+        limits.append(f"/*M!100300 , idle_transaction_timeout = {max(1, round(settings.idle_timeout))} */")
+    read_only = [] if use is Use.WRITE else ["SET SESSION TRANSACTION READ ONLY"]
+    return [" ".join(limits), *read_only]
 
 
-def _begin_to_read(connection: Connection) -> None:
-    connection.exec_driver_sql("START TRANSACTION READ ONLY")
+def _begin_snapshot(connection: Connection) -> None:
+    connection.exec_driver_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+
+
+def _closed(connection: Any) -> bool:
+    return not connection.connected or connection._stream_broken  # noqa: SLF001 -- `connected` says only what we did
+
+
+async def _run(dialect: Dialect, connection: Any, plan: Plan, arguments: Arguments) -> Answer:
+    cursor = connection.cursor()
+    try:
+        await cursor.execute(plan.sql, arguments)
+        if not plan.returns:
+            return Answer((), cursor.rowcount)
+        if not plan.learned:
+            plan.learn(dialect, [column[1] for column in cursor.description])
+        return Answer(await cursor.fetchall(), -1)
+    finally:
+        await cursor.close()
+
+
+async def _run_and_commit(dialect: Dialect, connection: Any, plan: Plan, arguments: Arguments) -> Answer:
+    try:
+        answer = await _run(dialect, connection, plan, arguments)
+        await connection.commit()
+    except Exception:
+        if not _closed(connection):
+            await connection.rollback()
+        raise
+    return answer
 
 
 def _told(error: BaseException | None) -> tuple[int, str]:

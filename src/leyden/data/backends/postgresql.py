@@ -10,8 +10,11 @@ from sqlalchemy import URL, NullPool, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from leyden.data.backend import LOGIN_REFUSED, NO_RIGHT, Broken, Trouble, TryLock, Violation
+from leyden.data.backend import LOGIN_REFUSED, NO_RIGHT, Broken, Trouble, TryLock, Use, Violation
+from leyden.data.backends.postgresql_drivers import ASYNCPG, PSYCOPG, Driver
 from leyden.data.engines import as_it_is, make_engine
+from leyden.data.lanes import Lane, PooledLane
+from leyden.data.pool import Pool, keep_alive
 from leyden.data.settings import DataSettings
 
 TROUBLES = {
@@ -25,8 +28,8 @@ TROUBLES = {
     "25P03": Trouble.DOWN,  # idle in transaction timeout
     "57014": Trouble.BUSY,  # statement timeout
     "55P03": Trouble.BUSY,  # lock not available
-    "40001": Trouble.BUSY,  # serialization failure
-    "40P01": Trouble.BUSY,  # deadlock detected
+    "40001": Trouble.CONTENDED,  # serialization failure
+    "40P01": Trouble.CONTENDED,  # deadlock detected
     "22001": Trouble.UNSTORABLE,  # text too long
     "22003": Trouble.UNSTORABLE,  # number out of range
     "22008": Trouble.UNSTORABLE,  # date out of range
@@ -81,45 +84,42 @@ _KEY = re.compile(r"^Key \((\w+(?:, \w+)*)\)=")
 class PostgreSQL:
     dialect = "postgresql"
 
-    def __init__(self, url: URL, settings: DataSettings, connect_args: dict[str, Any]) -> None:
+    def __init__(self, url: URL, settings: DataSettings, driver: Driver) -> None:
         self._url = url
         self._settings = settings
-        self._connect_args = connect_args
+        self._driver = driver
 
     @classmethod
     def asyncpg(cls, url: URL, settings: DataSettings) -> "PostgreSQL":
         # sslmode is libpq's name, and what hosting companies print; asyncpg takes the same values as ssl.
         query = {("ssl" if name == "sslmode" else name): value for name, value in url.query.items()}
-        arguments = {"timeout": settings.connect_timeout, "server_settings": {"application_name": "leyden"}}
-        return cls(url.set(drivername="postgresql+asyncpg", query=query), settings, arguments)
+        return cls(url.set(drivername="postgresql+asyncpg", query=query), settings, ASYNCPG)
 
     @classmethod
     def psycopg(cls, url: URL, settings: DataSettings) -> "PostgreSQL":
-        # No server-side prepared statements: behind PgBouncer the next statement may meet another server process.
-        arguments = {
-            "connect_timeout": max(2, round(settings.connect_timeout)),  # libpq has no shorter one
-            "application_name": "leyden",
-            "prepare_threshold": None,
+        return cls(url.set(drivername="postgresql+psycopg"), settings, PSYCOPG)
+
+    def engine(self, use: Use, size: int) -> AsyncEngine:
+        pool = {
+            "poolclass": Pool,
+            "pool_size": size,
+            "max_overflow": 0,
+            "pool_timeout": self._settings.pool_timeout,
+            "pool_use_lifo": True,
         }
-        return cls(url.set(drivername="postgresql+psycopg"), settings, arguments)
+        engine = self._make(use, **pool, **self._driver.options(use))
+        keep_alive(engine, self._driver.closed)
+        return engine.execution_options(**self._driver.marks(use))
 
-    def engines(self) -> tuple[AsyncEngine, AsyncEngine]:
-        writer = self._pooled(self._settings.pool_size)
-        return writer, writer.execution_options(postgresql_readonly=True)
-
-    def spare(self) -> AsyncEngine:
-        return self._pooled(1)
+    def lane(self, use: Use, engine: AsyncEngine) -> Lane | None:  # noqa: ARG002 -- either way is the same
+        return PooledLane(engine, self._driver.run) if self._driver.run else None
 
     def migrator(self) -> AsyncEngine:
-        return self._engine(poolclass=NullPool)
+        return self._make(None, poolclass=NullPool)
 
-    def _pooled(self, size: int) -> AsyncEngine:
-        return self._engine(
-            pool_size=size, max_overflow=0, pool_timeout=self._settings.pool_timeout, pool_pre_ping=True
-        )
-
-    def _engine(self, **pool: Any) -> AsyncEngine:
-        return make_engine(self._url, connect_args=self._connect_args, prepare=as_it_is, **pool)
+    def _make(self, use: Use | None, **options: Any) -> AsyncEngine:
+        arguments = self._driver.arguments(self._settings, use)
+        return make_engine(self._url, connect_args=arguments, prepare=as_it_is, **options)
 
     @asynccontextmanager
     async def locker(self, name: str) -> AsyncIterator[TryLock]:
@@ -129,7 +129,7 @@ class PostgreSQL:
         """
         key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
         # At this level a transaction has no snapshot of its own.
-        engine = self._engine(poolclass=NullPool, isolation_level="READ COMMITTED")
+        engine = self._make(None, poolclass=NullPool, isolation_level="READ COMMITTED")
         async with engine.connect() as connection:
 
             async def try_lock() -> bool:

@@ -1,6 +1,7 @@
 """SQLite, through aiosqlite: one writer and several readers a process, other processes waited for."""
 
 import asyncio
+import math
 import re
 import secrets
 import shutil
@@ -12,22 +13,26 @@ from tempfile import gettempdir
 from typing import Any
 
 import aiosqlite
-from sqlalchemy import URL, AsyncAdaptedQueuePool, Connection, NullPool, event
+from sqlalchemy import URL, Connection, NullPool, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.pool import ConnectionPoolEntry
 
 from leyden.core import Limit, StartError, to_thread
-from leyden.data.backend import Broken, Trouble, TryLock, Violation
+from leyden.data.backend import Broken, Trouble, TryLock, Use, Violation
+from leyden.data.backends.sqlite_connections import WriterPool, interrupt_after
+from leyden.data.backends.sqlite_lanes import ReadLane, WriteLane
+from leyden.data.backends.sqlite_readers import Readers
 from leyden.data.engines import execute, make_engine
-from leyden.data.errors import InvalidValueError, UnitOfWorkError
+from leyden.data.errors import InvalidValueError
+from leyden.data.lanes import Lane
 from leyden.data.settings import DataSettings
 
 TROUBLES = {
-    sqlite3.SQLITE_BUSY: Trouble.BUSY,
-    sqlite3.SQLITE_LOCKED: Trouble.BUSY,
+    sqlite3.SQLITE_BUSY: Trouble.CONTENDED,
+    sqlite3.SQLITE_LOCKED: Trouble.CONTENDED,
+    sqlite3.SQLITE_INTERRUPT: Trouble.BUSY,  # over its time
     sqlite3.SQLITE_CANTOPEN: Trouble.DOWN,
     sqlite3.SQLITE_FULL: Trouble.DOWN,
     sqlite3.SQLITE_IOERR: Trouble.DOWN,
@@ -61,6 +66,10 @@ _COLUMN = re.compile(r"(\w+)\.(\w+)")
 _INDEX = re.compile(r"index '(\w+)'")
 _lockers = Limit(8, waiting=1000)
 
+_READERS = 4
+"""Threads of prepared statements. One does it all, until a statement takes long."""
+_READS_WAITING = 10_000
+
 
 class SQLite:
     dialect = "sqlite"
@@ -74,42 +83,71 @@ class SQLite:
         self.path = folder / "memory.db" if self._in_memory else Path(str(url.database))
         self._url = url.set(drivername="sqlite+aiosqlite", database=str(self.path))
 
-    def engines(self) -> tuple[AsyncEngine, AsyncEngine]:
-        # One writer: SQLite has one anyway, and waiting in our queue is fair where its busy handler polls.
-        writer = self._engine(begin="BEGIN IMMEDIATE", pool_size=1, poolclass=_WriterPool)
-        readers = self._engine("query_only=ON", begin="BEGIN", pool_size=self._settings.pool_size)
-        return writer, readers
+    def engine(self, use: Use, size: int) -> AsyncEngine:
+        waiting: dict[str, Any] = {"max_overflow": 0, "pool_timeout": self._settings.pool_timeout}
+        limit = self._settings.statement_timeout or math.inf
+        match use:
+            case Use.WRITE:
+                # One writer: SQLite has one anyway, and waiting in our queue is fair where its busy handler polls.
+                pool: dict[str, Any] = {"pool_size": 1, "poolclass": WriterPool, **waiting}
+                return self._make(begin="BEGIN IMMEDIATE", limit=limit, **pool)
+            case Use.READ:
+                own: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
+                return self._make("query_only=ON", limit=limit, pool_size=size, pool_use_lifo=True, **waiting, **own)
+            case Use.SNAPSHOT:
+                return self._make("query_only=ON", begin="BEGIN", pool_size=size, **waiting)
 
-    def spare(self) -> AsyncEngine:
-        return self._engine("query_only=ON", begin="BEGIN", pool_size=1)
+    def lane(self, use: Use, engine: AsyncEngine) -> Lane | None:
+        if use is Use.WRITE:
+            return WriteLane(engine)
+        readers = Readers(
+            self._connect_to_read,
+            threads=_READERS,
+            waiting=_READS_WAITING,
+            patience=self._settings.pool_timeout,
+            statement_timeout=self._settings.statement_timeout or math.inf,
+        )
+        return ReadLane(engine, readers)
+
+    def _connect_to_read(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            str(self.path), uri=self._is_uri, isolation_level=None, check_same_thread=False, cached_statements=512
+        )
+        try:
+            for pragma in self._pragmas("query_only=ON"):
+                connection.execute(pragma)
+            connection.create_function("regexp", 2, _matches, deterministic=True)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def migrator(self) -> AsyncEngine:
         # A table is altered by moving it: with foreign keys on, dropping the old one would empty its children.
-        return self._engine("foreign_keys=OFF", begin="BEGIN IMMEDIATE")
+        return self._make("foreign_keys=OFF", begin="BEGIN IMMEDIATE", poolclass=NullPool)
 
-    def _engine(self, *pragmas: str, begin: str, pool_size: int | None = None, **options: Any) -> AsyncEngine:
-        synchronous = "OFF" if self._in_memory else self._settings.synchronous
+    def _make(self, *pragmas: str, begin: str | None = None, limit: float = math.inf, **options: Any) -> AsyncEngine:
+        def prepare(connection: DBAPIConnection) -> None:
+            execute(connection, *self._pragmas(*pragmas))
+
+        arguments = {"isolation_level": None, "async_creator_fn": _connect}
+        engine = make_engine(self._url, connect_args=arguments, prepare=prepare, **options)
+        if begin is not None:
+            event.listen(engine.sync_engine, "begin", _begin(begin))
+        event.listen(engine.sync_engine, "handle_error", _refuse_large_integers)
+        if limit < math.inf:
+            interrupt_after(limit, engine)
+        return engine
+
+    def _pragmas(self, *own: str) -> list[str]:
         settings = (
             f"busy_timeout={int(self._settings.busy_timeout * 1000)}",  # first: turning WAL on may have to wait
             "journal_mode=WAL",
-            f"synchronous={synchronous}",
+            f"synchronous={'OFF' if self._in_memory else self._settings.synchronous}",
             "foreign_keys=ON",
-            *pragmas,
+            *own,
         )
-
-        def prepare(connection: DBAPIConnection) -> None:
-            execute(connection, *(f"PRAGMA {setting}" for setting in settings))
-
-        pool = (
-            {"poolclass": NullPool}
-            if pool_size is None
-            else {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": self._settings.pool_timeout}
-        )
-        arguments = {"isolation_level": None, "async_creator_fn": _connect}
-        engine = make_engine(self._url, connect_args=arguments, prepare=prepare, **pool, **options)
-        event.listen(engine.sync_engine, "begin", _begin(begin))
-        event.listen(engine.sync_engine, "handle_error", _refuse_large_integers)
-        return engine
+        return [f"PRAGMA {setting}" for setting in settings]
 
     @asynccontextmanager
     async def locker(self, name: str) -> AsyncIterator[TryLock]:
@@ -163,23 +201,6 @@ class SQLite:
             shutil.rmtree(self.path.parent, ignore_errors=True)
 
 
-class _WriterPool(AsyncAdaptedQueuePool):
-    """The one connection that writes. A task that has it and asks for it again would wait for itself."""
-
-    _holder: asyncio.Task[Any] | None = None
-
-    def _do_get(self) -> ConnectionPoolEntry:
-        if self._holder is not None and self._holder is asyncio.current_task():
-            raise UnitOfWorkError
-        entry = super()._do_get()
-        self._holder = asyncio.current_task()
-        return entry
-
-    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
-        self._holder = None  # first: whoever waits is given the connection by the next line
-        super()._do_return_conn(record)
-
-
 async def _connect(*arguments: Any, **keywords: Any) -> aiosqlite.Connection:
     """As SQLAlchemy does it; but of a connection that failed the thread has ended when its error is told.
 
@@ -206,6 +227,11 @@ def _begin(statement: str) -> Callable[[Connection], None]:
 def _refuse_large_integers(context: ExceptionContext) -> None:
     if isinstance(context.original_exception, OverflowError):
         raise InvalidValueError from context.original_exception
+
+
+def _matches(pattern: str, value: str | None) -> bool | None:
+    """What SQLAlchemy gives to its own connections: SQLite has the operator REGEXP and no function behind it."""
+    return None if value is None else re.search(pattern, value) is not None
 
 
 def _open(path: Path) -> sqlite3.Connection:
