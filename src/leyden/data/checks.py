@@ -4,7 +4,7 @@ data.E001  start   the database is behind the code        data.W001  start   it 
 data.E002  start   the history has several ends            data.W002  deploy  SQLite: right for one host
 data.E003  start   a migration cannot be read              data.W003  deploy  the power may take the last commits
 data.E004  ready   the database does not answer
-data.E005  deploy  the database is gone when the app stops
+data.E005  deploy  the database is gone when the app stops                data.W004  deploy  the key of cursors can be guessed
 data.E006  start   the history does not call a battery's migration
 """
 
@@ -19,6 +19,7 @@ from leyden.data.errors import DatabaseBusyError, MigrationError
 from leyden.data.history import History, applied_revisions, forked, table_names
 from leyden.data.library import library_migrations, library_tables
 from leyden.data.translation import translated
+from leyden.data.urls import parse
 
 _UNCALLED = "Batteries of this app have migrations that the history does not call:"
 
@@ -94,8 +95,21 @@ def deployable(resources: Resources) -> Iterator[Finding]:
         )
 
 
+def cursors_signed(resources: Resources) -> Iterator[Finding]:
+    """The key of cursors is derived from the URL: without a password in it there is nothing secret in the key."""
+    settings = resources[Database].settings
+    url = parse(settings)
+    if settings.cursor_key is None and url.password is None and not url.drivername.startswith("sqlite"):
+        yield Finding(
+            "data.W004",
+            "The database URL has no password, so the key that signs the cursors of lists can be guessed.",
+            "Set data.cursor_key (APP_DATA__CURSOR_KEY) to at least 32 random characters, the same on every host.",
+        )
+
+
 CHECKS = (
     Check(migrated, (Stage.START,)),
     Check(answers, (Stage.READY,)),
     Check(deployable, (Stage.DEPLOY,)),
+    Check(cursors_signed, (Stage.DEPLOY,)),
 )

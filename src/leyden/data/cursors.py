@@ -151,19 +151,21 @@ async def signing_key(settings: DataSettings) -> bytes:
 
     `cursor_key` of the settings; the URL with its password; for a SQLite file, a key file beside it.
     """
-    own = settings.cursor_key.get_secret_value() if settings.cursor_key is not None else None
-    secret: str | Path = own or _source(settings.url.get_secret_value())
-    if isinstance(secret, Path):
-        return derive(_known.get(secret) or await to_thread(_files, _from_file, secret), _PURPOSE)
-    return derive(secret, _PURPOSE)
+    if settings.cursor_key is not None:
+        return derive(settings.cursor_key.get_secret_value(), _PURPOSE)
+    source = _source(settings.url.get_secret_value())
+    if isinstance(source, str):
+        return derive(source, _PURPOSE)
+    if source not in _known:
+        await to_thread(_files, _from_file, source)
+    return derive(_known[source], _PURPOSE)
 
 
 _known: dict[Path, str] = {}
 
 
-def _from_file(path: Path) -> str:
+def _from_file(path: Path) -> None:
     _known[path] = secret_from(path, option="data.cursor_key")
-    return _known[path]
 
 
 @lru_cache(maxsize=16)

@@ -63,7 +63,7 @@ class Keyset:
         self._dialect = dialect
 
     @classmethod
-    def of(cls, statement: Select[Any], dialect: str) -> "Keyset":
+    def of(cls, statement: Select[*tuple[Any, ...]], dialect: str) -> "Keyset":
         """The statement's own order, made total by what tells its rows apart.
 
         Raises ConfigurationError where that cannot be found.
@@ -163,7 +163,7 @@ class _Side:
         return or_(further, self.column.is_(None)) if self._nulls_after else further
 
 
-def _keys(clause: Any, statement: Select[Any]) -> Iterator[Key]:
+def _keys(clause: Any, statement: Select[*tuple[Any, ...]]) -> Iterator[Key]:
     """From what was given to `order_by`, however it is wrapped."""
     match clause:
         case OrderByList():
@@ -187,14 +187,14 @@ def _bare(column: Any) -> ColumnElement[Any]:
     return _bare(column.element) if isinstance(column, Label) else column
 
 
-def _named(name: str, statement: Select[Any]) -> ColumnElement[Any]:
+def _named(name: str, statement: Select[*tuple[Any, ...]]) -> ColumnElement[Any]:
     try:
         return statement.selected_columns[name]
     except KeyError:
         raise ConfigurationError(f"A list cannot be paged by '{name}', which the statement does not select.") from None
 
 
-def _identity(statement: Select[Any]) -> list[ColumnElement[Any]]:
+def _identity(statement: Select[*tuple[Any, ...]]) -> list[ColumnElement[Any]]:
     """The columns that together no two rows share."""
     if statement._group_by_clauses:  # noqa: SLF001 -- as above
         return [_bare(getattr(clause, "element", clause)) for clause in statement._group_by_clauses]  # noqa: SLF001 -- as above
@@ -204,7 +204,7 @@ def _identity(statement: Select[Any]) -> list[ColumnElement[Any]]:
     return found
 
 
-def _identities(statement: Select[Any]) -> Iterator[ColumnElement[Any]]:
+def _identities(statement: Select[*tuple[Any, ...]]) -> Iterator[ColumnElement[Any]]:
     for described in statement.column_descriptions:
         entity, expression = described.get("entity"), described["expr"]
         if statement._distinct and expression is not entity:  # noqa: SLF001 -- as above
@@ -220,7 +220,7 @@ def _identities(statement: Select[Any]) -> Iterator[ColumnElement[Any]]:
 class _Sure:
     """Which columns hold a value in every row of a statement; in doubt none does, which costs time and no rows."""
 
-    def __init__(self, statement: Select[Any]) -> None:
+    def __init__(self, statement: Select[*tuple[Any, ...]]) -> None:
         flags = [join[3] for join in statement._setup_joins]  # noqa: SLF001 -- as above
         froms = list(_joins(statement._from_obj))  # noqa: SLF001 -- as above
         self._outer = any(each["isouter"] or each["full"] for each in flags) or any(

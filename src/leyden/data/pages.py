@@ -82,13 +82,21 @@ async def _page_params(
 PageDep = Annotated[PageParams, Depends(_page_params)]
 
 
+Rows = Select[*tuple[Any, ...]]
+"""A statement of any columns."""
+
+
 @overload
 async def paginate(
     session: AsyncSession, statement: Select[T], page: PageParams, *, total: Total | None = None
 ) -> Page[T]: ...
 @overload
 async def paginate(
-    session: AsyncSession, statement: Select[Any], page: PageParams, *, into: type[S], total: Total | None = None
+    session: AsyncSession, statement: Rows, page: PageParams, *, total: Total | None = None
+) -> Page[Any]: ...
+@overload
+async def paginate(
+    session: AsyncSession, statement: Rows, page: PageParams, *, into: type[S], total: Total | None = None
 ) -> Page[S]: ...
 @overload
 async def paginate(
@@ -96,11 +104,15 @@ async def paginate(
 ) -> CursorPage[T]: ...
 @overload
 async def paginate(
-    session: AsyncSession, statement: Select[Any], page: CursorParams, *, into: type[S], total: Total | None = None
+    session: AsyncSession, statement: Rows, page: CursorParams, *, total: Total | None = None
+) -> CursorPage[Any]: ...
+@overload
+async def paginate(
+    session: AsyncSession, statement: Rows, page: CursorParams, *, into: type[S], total: Total | None = None
 ) -> CursorPage[S]: ...
 async def paginate(
     session: AsyncSession,
-    statement: Select[Any],
+    statement: Rows,
     page: PageParams | CursorParams,
     *,
     into: type[BaseModel] | None = None,
@@ -119,7 +131,7 @@ async def paginate(
 
 
 async def _counted_page(
-    session: AsyncSession, statement: Select[Any], page: PageParams, into: type[BaseModel] | None
+    session: AsyncSession, statement: Rows, page: PageParams, into: type[BaseModel] | None
 ) -> Page[Any]:
     total = await counted(session, statement)
     rows: Sequence[Any] = ()
@@ -130,7 +142,7 @@ async def _counted_page(
 
 
 async def _uncounted_page(
-    session: AsyncSession, statement: Select[Any], page: PageParams, into: type[BaseModel] | None, total: Total
+    session: AsyncSession, statement: Rows, page: PageParams, into: type[BaseModel] | None, total: Total
 ) -> Page[Any]:
     """One row more than the page has tells whether another follows; the last page needs no estimate."""
     result = await session.execute(_ordered(statement).limit(page.size + 1).offset(page.offset))
@@ -153,7 +165,7 @@ def _page(page: PageParams, items: list[Any], total: int | None, **more: Any) ->
     return Page[Any].model_construct(items=items, page=page.page, size=page.size, total=total, pages=pages, **more)
 
 
-def _ordered(statement: Select[Any]) -> Select[Any]:
+def _ordered(statement: Rows) -> Rows:
     """Without an order the database may show a row on two pages and another on none."""
     if statement._order_by_clauses:  # noqa: SLF001 -- SQLAlchemy shows it nowhere else
         return statement
@@ -162,13 +174,13 @@ def _ordered(statement: Select[Any]) -> Select[Any]:
     return statement.order_by(*mapper.primary_key) if isinstance(mapper, Mapper) else statement
 
 
-def _rows(result: Result[Any], statement: Select[Any]) -> Sequence[Row[Any]]:
+def _rows(result: Result[Any], statement: Rows) -> Sequence[Row[Any]]:
     """Joins repeat an entity, which is shown once; equal values of plain columns are rows of their own."""
     repeats = any(described["expr"] is described.get("entity") for described in statement.column_descriptions)
     return result.unique().all() if repeats else result.all()
 
 
-def _shaped(rows: Sequence[Row[Any]], statement: Select[Any], into: type[BaseModel] | None) -> list[Any]:
+def _shaped(rows: Sequence[Row[Any]], statement: Rows, into: type[BaseModel] | None) -> list[Any]:
     single = len(statement.column_descriptions) == 1
     found = [row[0] for row in rows] if single else rows
     return list(found) if into is None else [into.model_validate(each, from_attributes=True) for each in found]
@@ -184,7 +196,7 @@ class _Window:
 
 
 async def _by_cursor(
-    session: AsyncSession, statement: Select[Any], page: CursorParams, into: type[BaseModel] | None, total: Total
+    session: AsyncSession, statement: Rows, page: CursorParams, into: type[BaseModel] | None, total: Total
 ) -> CursorPage[Any]:
     if page.size < 1:
         raise ConfigurationError("A page has at least one item. Make CursorParams with a size of 1 or more.")
@@ -209,9 +221,7 @@ async def _cursors(page: CursorParams, keyset: Keyset) -> Cursors:
     return Cursors(await signing_key(page.database.settings), f"{keyset}\n{context}")
 
 
-async def _window(
-    session: AsyncSession, statement: Select[Any], keyset: Keyset, place: Position | None, size: int
-) -> _Window:
+async def _window(session: AsyncSession, statement: Rows, keyset: Keyset, place: Position | None, size: int) -> _Window:
     backward = place is not None and place.backward
     wanted = statement.add_columns(*keyset.columns()).order_by(None).order_by(*keyset.order(backward=backward))
     if place is not None:
@@ -250,7 +260,7 @@ def _beside(place: Position | None, window: _Window) -> tuple[Position | None, P
     return after, before
 
 
-async def _totalled(session: AsyncSession, statement: Select[Any], total: Total) -> dict[str, Any]:
+async def _totalled(session: AsyncSession, statement: Rows, total: Total) -> dict[str, Any]:
     if total is Total.NONE:
         return {}
     if total is Total.EXACT:

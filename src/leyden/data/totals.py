@@ -28,12 +28,12 @@ class Total(StrEnum):
     NONE = "none"
 
 
-async def counted(session: AsyncSession, statement: Select[Any]) -> int:
+async def counted(session: AsyncSession, statement: Select[*tuple[Any, ...]]) -> int:
     rows = statement.order_by(None).subquery()
     return await session.scalar(select(func.count()).select_from(rows)) or 0
 
 
-async def estimated(session: AsyncSession, statement: Select[Any]) -> tuple[int, bool]:
+async def estimated(session: AsyncSession, statement: Select[*tuple[Any, ...]]) -> tuple[int, bool]:
     """How many, and whether that is no more than an estimate."""
     dialect = session.get_bind().dialect.name
     plain = statement.order_by(None)
@@ -49,7 +49,7 @@ async def estimated(session: AsyncSession, statement: Select[Any]) -> tuple[int,
 class _Explain(Executable, ClauseElement):
     inherit_cache = False
 
-    def __init__(self, statement: Select[Any]) -> None:
+    def __init__(self, statement: Select[*tuple[Any, ...]]) -> None:
         self.statement = statement
 
 

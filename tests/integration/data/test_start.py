@@ -207,10 +207,12 @@ async def test_with_the_default_settings_too(database: Database) -> None:
         ({"url": "sqlite://"}, ["data.E005"]),
         ({"url": "sqlite:///{folder}/shop.db"}, ["data.W002"]),
         ({"url": "sqlite:///{folder}/shop.db", "synchronous": "NORMAL"}, ["data.W002", "data.W003"]),
-        ({"url": "postgresql://127.0.0.1/shop"}, []),
+        ({"url": "postgresql://127.0.0.1/shop"}, ["data.W004"]),
+        ({"url": "postgresql://127.0.0.1/shop", "cursor_key": "Zx8-kq3V_bT7wLr2mN5pYd9sHf4gJc6a"}, []),
+        ({"url": "mysql://user:secret@127.0.0.1/shop"}, []),
     ],
 )
-async def test_a_deployment_is_told_what_sqlite_means(
+async def test_a_deployment_is_told_what_its_database_means(
     tmp_path: Path, options: dict[str, Any], expected: list[str]
 ) -> None:
     settings = DataSettings(**{**options, "url": options["url"].format(folder=tmp_path)})

@@ -41,6 +41,7 @@ class Readers:
         self._statement_timeout = statement_timeout
         self._line = _Line()
         self._readers: list[_Reader] = []
+        self._absorbed = 0
         self._watcher: asyncio.AbstractEventLoop | None = None
 
     async def fetch(self, sql: str, args: Sequence[Any]) -> Rows:
@@ -54,7 +55,8 @@ class Readers:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Rows] = loop.create_future()
         line.jobs.append((answer, sql, args, monotonic()))
-        if len(line.idle) == len(self._readers):  # one that is awake will look at the queue before it sleeps
+        # One that is awake looks at the queue before it sleeps, but if it is inside a long statement, not soon.
+        if len(line.idle) + self._absorbed >= len(self._readers):
             self._wake()
         if self._watcher is not loop:
             self._watcher = loop
@@ -64,7 +66,7 @@ class Readers:
     def close(self) -> None:
         """Tell the threads to end: who still waits gets DatabaseDownError, what runs is interrupted."""
         line, readers = self._line, self._readers
-        self._line, self._readers = _Line(), []
+        self._line, self._readers, self._absorbed = _Line(), [], 0
         line.refuse(DatabaseDownError)
         for reader in readers:
             reader.stop()
@@ -98,6 +100,7 @@ class Readers:
         for reader in self._readers:
             reader.stop_overdue(now - self._statement_timeout)
         line.refuse(DatabaseBusyError, before=now - self._patience)
+        self._absorbed = sum(reader.since() < now - _TICK for reader in self._readers)
         line.deliver(loop)  # what a thread had found before it began a long statement
         if line.oldest() < now - _TICK:
             self._wake()
@@ -176,6 +179,10 @@ class _Reader:
         self._ending = True
         self._interrupt(self._job)
         self.gate.put(None)
+
+    def since(self) -> float:
+        """When the statement began that it is in."""
+        return float("inf") if self._job is None else self._began
 
     def stop_overdue(self, before: float) -> None:
         """Interrupt a statement that began before that time, or for which nobody waits any more."""
