@@ -28,19 +28,28 @@ def columns_of(mapper: Mapper[Any]) -> dict[str, Column[Any]]:
     return {name: column for name, column in first.items() if isinstance(column, Column)}
 
 
-def values_of(mapper: Mapper[Any], row: Row) -> dict[str, Any]:
-    """A row by attribute. Raises ConfigurationError for a name without a column and InvalidValueError for NaN."""
+def values_of(mapper: Mapper[Any], row: Row, columns: Mapping[str, Column[Any]] | None = None) -> dict[str, Any]:
+    """A row by attribute. Raises ConfigurationError for a name without a column and InvalidValueError for NaN.
+
+    `columns` are those of the mapper, for who has many rows.
+    """
     values = row.model_dump() if isinstance(row, BaseModel) else dict(row)
-    columns = columns_of(mapper)
+    columns = columns_of(mapper) if columns is None else columns
     for name, value in values.items():
         if name not in columns:
             raise ConfigurationError(
                 f"{mapper.class_.__name__} has no column {name}. Rename it in the row, or leave it out."
             )
-        if isinstance(value, float | Decimal) and not math.isfinite(value):
+        if not _finite(value):
             # PostgreSQL would store it, SQLite make it NULL, MariaDB refuse the statement.
             raise InvalidValueError(fields=[FieldError(field_of(mapper, name), "finite_number", _INFINITE)])
     return values
+
+
+def _finite(value: object) -> bool:
+    if isinstance(value, Decimal):
+        return value.is_finite()
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def field_of(mapper: Mapper[Any], name: str) -> str:

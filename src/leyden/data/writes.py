@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Column, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapper
 
 from leyden.data.errors import ConflictError
 from leyden.data.rows import Row, check_key, columns_of, mapper_of, unique_sets, values_of
@@ -27,20 +26,20 @@ async def insert_many(session: AsyncSession, model: type[Any], rows: Iterable[Ro
     the session can be used after each of them.
     """
     mapper = mapper_of(model)
+    columns = columns_of(mapper)
     remaining = iter(rows)
     inserted = 0
     await flush_first(session)
     async with savepoint(session):
-        while chunk := [values_of(mapper, row) for row in islice(remaining, CHUNK)]:
-            for alike in _alike(mapper, chunk):
+        while chunk := [values_of(mapper, row, columns) for row in islice(remaining, CHUNK)]:
+            for alike in _alike(columns, chunk):
                 await session.execute(insert(model), alike, execution_options={"render_nulls": True})
             inserted += len(chunk)
     return inserted
 
 
-def _alike(mapper: Mapper[Any], rows: list[dict[str, Any]]) -> Iterable[list[dict[str, Any]]]:
+def _alike(columns: Mapping[str, Column[Any]], rows: list[dict[str, Any]]) -> Iterable[list[dict[str, Any]]]:
     """Groups with the same columns: one statement each. None means the default where there is one, as in `session.add`."""
-    columns = columns_of(mapper)
     empty = {name: None for name, column in columns.items() if _null_if_left_out(column)}
     groups: defaultdict[frozenset[str], list[dict[str, Any]]] = defaultdict(list)
     for row in rows:

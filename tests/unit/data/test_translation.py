@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy.exc
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm.exc import StaleDataError
 
 import leyden.data
 from leyden.core import LeydenError
@@ -61,6 +62,14 @@ def test_every_kind_of_driver_error_is_looked_at() -> None:
 def test_a_full_pool_is_busy_and_a_lost_connection_is_down() -> None:
     assert isinstance(translate(PoolTimeoutError("limit reached"), SQLITE), DatabaseBusyError)
     assert isinstance(translate(wrapped(DriverError("gone"), lost=True), POSTGRESQL), DatabaseDownError)
+
+
+def test_a_row_of_another_version_is_a_conflict_that_says_so() -> None:
+    found = translate(
+        StaleDataError("UPDATE statement on table 't' expected to update 1 row(s); 0 were matched."), SQLITE
+    )
+    assert isinstance(found, errors.StaleError)
+    assert (found.status, found.code) == (409, "stale")
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,23 @@ import uuid
 from contextlib import suppress
 
 import pytest
+from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped
 
 from leyden.core import ConfigurationError
-from leyden.data import IF_MATCH_ANSWERS, MalformedIfMatchError, Model, PreconditionFailedError, Versioned, etag, uuid7
+from leyden.data import (
+    IF_MATCH_ANSWERS,
+    IfMatchDep,
+    MalformedIfMatchError,
+    Model,
+    PreconditionFailedError,
+    Versioned,
+    etag,
+    uuid7,
+)
 from leyden.data.errors import PreconditionRequiredError, UnitOfWorkError
 from leyden.data.versions import parse_if_match
 
@@ -113,3 +123,14 @@ def test_a_model_without_versions_is_told_how_to_get_them() -> None:
 def test_the_answers_shown_in_openapi_are_those_that_are_given() -> None:
     errors = (MalformedIfMatchError, PreconditionFailedError, PreconditionRequiredError)
     assert set(IF_MATCH_ANSWERS) == {error.status for error in errors}
+
+
+def test_openapi_shows_the_header_and_the_answers() -> None:
+    app = FastAPI()
+
+    @app.patch("/sheets", responses=IF_MATCH_ANSWERS)
+    async def change(if_match: IfMatchDep) -> None: ...
+
+    operation = app.openapi()["paths"]["/sheets"]["patch"]
+    assert [(found["name"], found["in"]) for found in operation["parameters"]] == [("If-Match", "header")]
+    assert {"400", "412", "428"} <= set(operation["responses"])
