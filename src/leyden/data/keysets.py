@@ -19,6 +19,7 @@ from sqlalchemy import (
     false,
     inspect,
     or_,
+    true,
     tuple_,
     type_coerce,
 )
@@ -86,26 +87,26 @@ class Keyset:
     def order(self, *, backward: bool) -> list[ColumnElement[Any]]:
         return [clause for key in self.keys for clause in self._clauses(key, backward=backward)]
 
-    def beyond(self, values: Sequence[Any], *, backward: bool, inclusive: bool) -> ColumnElement[bool]:
-        """The condition for the rows after these values, or before them."""
+    def beyond(self, values: Sequence[Any], *, backward: bool, inclusive: bool) -> list[ColumnElement[bool]]:
+        """Conditions for the rows after these values, or before them: stretches that follow each other.
+
+        There is a second where the first sort key can be null: no index finds values and nulls by one condition.
+        """
         sides = [
             _Side(key, value, nulls_first=self._first(key), backward=backward)
             for key, value in zip(self.keys, values, strict=True)
         ]
         if self._comparable():
-            ours, theirs = (
-                tuple_(*(side.column for side in sides)),
-                tuple_(*(side.bound for side in sides)),
-            )
-            up = sides[0].up
-            if inclusive:
-                return ours >= theirs if up else ours <= theirs
-            return ours > theirs if up else ours < theirs
-        condition = or_(sides[-1].after(), sides[-1].equal()) if inclusive else sides[-1].after()
-        for side in reversed(sides[:-1]):
-            condition = or_(side.after(), and_(side.equal(), condition))
+            return [_as_rows(sides, inclusive=inclusive)]
+        lead, further = sides[0], true() if inclusive else false()
+        for side in reversed(sides[1:]):
+            further = or_(side.after(), and_(side.equal(), further))
+        if lead.null:
+            rest = [] if lead.nulls_after else [lead.column.is_not(None)]
+            return [and_(lead.equal(), further), *rest]
         # The first of these says nothing new, and is the one that an index can use.
-        return and_(sides[0].not_before(), condition) if len(sides) > 1 else condition
+        values_after = and_(lead.not_before(), or_(lead.beyond(), and_(lead.equal(), further)))
+        return [values_after, *([lead.column.is_(None)] if lead.nulls_after else [])]
 
     def _comparable(self) -> bool:
         """Whether rows can be compared as rows; MariaDB can, but uses no index for it."""
@@ -144,23 +145,29 @@ class _Side:
         self.column: ColumnElement[Any] = type_coerce(key.column, _RAW)
         self.bound: ColumnElement[Any] = bindparam(None, value, type_=_RAW, unique=True)
         self.up = key.descending == backward
-        self._null = value is None
-        self._nulls_after = key.nullable and nulls_first == backward
+        self.null = value is None
+        self.nulls_after = key.nullable and nulls_first == backward
 
     def after(self) -> ColumnElement[bool]:
-        if self._null:
-            return false() if self._nulls_after else self.column.is_not(None)
-        further = self.column > self.bound if self.up else self.column < self.bound
-        return or_(further, self.column.is_(None)) if self._nulls_after else further
+        if self.null:
+            return false() if self.nulls_after else self.column.is_not(None)
+        return or_(self.beyond(), self.column.is_(None)) if self.nulls_after else self.beyond()
 
     def equal(self) -> ColumnElement[bool]:
-        return self.column.is_(None) if self._null else self.column == self.bound
+        return self.column.is_(None) if self.null else self.column == self.bound
+
+    def beyond(self) -> ColumnElement[bool]:
+        return self.column > self.bound if self.up else self.column < self.bound
 
     def not_before(self) -> ColumnElement[bool]:
-        if self._null:
-            return or_(self.after(), self.equal())
-        further = self.column >= self.bound if self.up else self.column <= self.bound
-        return or_(further, self.column.is_(None)) if self._nulls_after else further
+        return self.column >= self.bound if self.up else self.column <= self.bound
+
+
+def _as_rows(sides: Sequence[_Side], *, inclusive: bool) -> ColumnElement[bool]:
+    ours, theirs = tuple_(*(side.column for side in sides)), tuple_(*(side.bound for side in sides))
+    if inclusive:
+        return ours >= theirs if sides[0].up else ours <= theirs
+    return ours > theirs if sides[0].up else ours < theirs
 
 
 def _keys(clause: Any, statement: Select[*tuple[Any, ...]]) -> Iterator[Key]:

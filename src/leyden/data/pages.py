@@ -1,6 +1,6 @@
 """Pages of a list: by number with a total, or by cursor."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar, overload
 
@@ -224,20 +224,29 @@ async def _cursors(page: CursorParams, keyset: Keyset) -> Cursors:
 async def _window(session: AsyncSession, statement: Rows, keyset: Keyset, place: Position | None, size: int) -> _Window:
     backward = place is not None and place.backward
     wanted = statement.add_columns(*keyset.columns()).order_by(None).order_by(*keyset.order(backward=backward))
-    if place is not None:
-        condition = keyset.beyond(place.values, backward=backward, inclusive=place.inclusive)
-        grouped = bool(statement._group_by_clauses)  # noqa: SLF001 -- as above
-        wanted = wanted.having(condition) if grouped else wanted.where(condition)
-    result = await session.execute(wanted.limit(size + 1))
-    width = len(statement.column_descriptions)
-    several = result._unique_filter_state is not None  # noqa: SLF001 -- collections are joined in: a row is no item
-    rows = (result.unique() if several else result).all()
-    more, kept = len(rows) > size, rows[:size]
+    found: list[Row[Any]] = []
+    for stretch in _stretches(wanted, keyset, place):
+        result = await session.execute(stretch.limit(size + 1 - len(found)))
+        several = result._unique_filter_state is not None  # noqa: SLF001 -- collections are joined in: a row is no item
+        found += (result.unique() if several else result).all()
+        if len(found) > size:
+            break
+    more, kept = len(found) > size, found[:size]
     if backward:
-        kept = kept[::-1]
-    unique = {tuple(row[width:]): row for row in reversed(kept)}  # a join may repeat a row, which is shown once
-    keys = list(reversed(unique))
-    return _Window(_narrowed([unique[key] for key in keys], width), keys, more)
+        kept.reverse()
+    width = len(statement.column_descriptions)
+    unique = {tuple(row[width:]): row for row in kept}  # a join may repeat a row, which is shown once
+    return _Window(_narrowed(list(unique.values()), width), list(unique), more)
+
+
+def _stretches(wanted: Rows, keyset: Keyset, place: Position | None) -> Iterator[Rows]:
+    """The statements that one after the other have the rows beyond a place; the first is enough nearly always."""
+    if place is None:
+        yield wanted
+        return
+    grouped = bool(wanted._group_by_clauses)  # noqa: SLF001 -- as above
+    for condition in keyset.beyond(place.values, backward=place.backward, inclusive=place.inclusive):
+        yield wanted.having(condition) if grouped else wanted.where(condition)
 
 
 def _narrowed(rows: Sequence[Row[Any]], width: int) -> Sequence[Row[Any]]:
