@@ -17,6 +17,7 @@ from leyden.data import (
     PageDep,
     PageParams,
     ReaderDep,
+    Total,
     battery,
     paginate,
 )
@@ -95,6 +96,18 @@ async def test_joined_collections_filters_and_rows_of_several_columns_count_righ
     )
     counted = await page_of(database, grouped, 1)
     assert [tuple(row) for row in counted.items] == [(1, 15), (2, 15), (3, 15)]
+
+
+async def test_equal_values_of_plain_columns_are_rows_of_their_own(database: Database) -> None:
+    found = await page_of(database, select(PageBook.shelf_id), 1, 45)
+    assert (len(found.items), found.total) == (45, 45)
+
+
+async def test_a_page_tells_of_an_estimate_or_of_nothing_only_where_that_was_asked_for(database: Database) -> None:
+    exact = (await page_of(database, select(PageBook), 1)).model_dump(exclude={"items"})
+    assert exact == {"page": 1, "size": 20, "total": 45, "pages": 3}
+    uncounted = (await page_of(database, select(PageBook), 1, total=Total.NONE)).model_dump(exclude={"items"})
+    assert uncounted == {"page": 1, "size": 20, "total": None, "pages": None, "has_next": True}
 
 
 def app_with_pages() -> FastAPI:
