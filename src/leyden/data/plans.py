@@ -14,7 +14,7 @@ from leyden.core import ConfigurationError
 
 Row = Sequence[Any]
 Convert = Callable[[Any], Any]
-Statement = Select[Any] | Insert | Update | Delete
+Statement = Select[*tuple[Any, ...]] | Insert | Update | Delete
 
 
 @dataclass(frozen=True, slots=True)
