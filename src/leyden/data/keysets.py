@@ -53,7 +53,8 @@ class Key:
     def __str__(self) -> str:
         table = getattr(self.column, "table", None)
         name = f"{getattr(table, 'name', '')}.{self.column.name}" if isinstance(self.column, Column) else self.column
-        return f"{name} {'desc' if self.descending else 'asc'} {self.nulls_first}"
+        kind = type(self.column.type).__name__  # a cursor from before a migration is no cursor of this list
+        return f"{name} {kind} {'desc' if self.descending else 'asc'} {self.nulls_first}"
 
 
 class Keyset:
