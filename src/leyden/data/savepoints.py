@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstanceState
 
-from leyden.core import LeydenError
+from leyden.core import LeydenError, OverloadedError
 from leyden.data.backend import Backend
 from leyden.data.settings import DataSettings
 from leyden.data.translation import translate, translated
@@ -41,19 +41,22 @@ async def savepoint(session: AsyncSession) -> AsyncIterator[None]:
 @asynccontextmanager
 async def _nested(session: AsyncSession, backend: Backend) -> AsyncIterator[None]:
     """At a deadlock MySQL takes back the whole transaction, and then knows no savepoint: that is not what went wrong."""
-    first: Exception | None = None
     try:
         async with session.begin_nested():
-            try:
-                yield
-                await session.flush()
-            except Exception as error:
-                first = error
-                raise
+            yield
     except SQLAlchemyError as error:
-        if error is not first and isinstance(first, SQLAlchemyError) and translate(error, backend) is None:
-            raise first from error
+        if translate(error, backend) is None and (first := _outage_before(error, backend)):
+            raise first from None
         raise
+
+
+def _outage_before(error: BaseException, backend: Backend) -> SQLAlchemyError | None:
+    """The error in whose handling this one happened, if that means that the database is down or busy."""
+    while (earlier := error.__context__) is not None:
+        if isinstance(earlier, SQLAlchemyError) and isinstance(translate(earlier, backend), OverloadedError):
+            return earlier
+        error = earlier
+    return None
 
 
 async def flush_first(session: AsyncSession) -> None:

@@ -17,6 +17,7 @@ from leyden.data import (
     Base,
     ConflictError,
     Database,
+    DatabaseBusyError,
     InvalidValueError,
     Model,
     StaleError,
@@ -281,3 +282,30 @@ async def test_a_change_made_to_an_old_version_is_refused(ready: Database) -> No
     with pytest.raises(StaleError):
         await change_late()
     assert [row.points for row in await members(ready)] == [5]
+
+
+async def test_when_whoever_was_first_takes_it_back_one_of_those_who_waited_makes_it(ready: Database) -> None:
+    """MariaDB may end some of those who waited with a deadlock: busy, and worth a retry of the unit of work."""
+    inside = asyncio.Event()
+
+    async def first() -> None:
+        async with ready.session() as session:
+            await get_or_create(session, Member, key={"email": "same"})
+            inside.set()
+            await asyncio.sleep(0.2)
+            raise LookupError
+
+    async def other() -> uuid.UUID | None:
+        await inside.wait()
+        try:
+            async with ready.session() as session:
+                return (await get_or_create(session, Member, key={"email": "same"}))[0].id
+        except DatabaseBusyError:
+            assert ready.dialect == "mysql"
+            return None
+
+    gone, *found = await asyncio.gather(first(), *(other() for _ in range(5)), return_exceptions=True)
+    assert isinstance(gone, LookupError)
+    (row,) = await members(ready)
+    assert row.id in found
+    assert set(found) <= {row.id, None}
