@@ -1,6 +1,5 @@
 """SQLite, through aiosqlite: one writer and several readers a process, other processes waited for."""
 
-import asyncio
 import math
 import re
 import secrets
@@ -12,7 +11,6 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
 
-import aiosqlite
 from sqlalchemy import URL, Connection, NullPool, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -22,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from leyden.core import Limit, StartError, to_thread
 from leyden.data.backend import Broken, Trouble, TryLock, Use, Violation
 from leyden.data.backends.sqlite_connections import WriterPool, interrupt_after
+from leyden.data.backends.sqlite_driver import Driver
 from leyden.data.backends.sqlite_lanes import ReadLane, WriteLane
 from leyden.data.backends.sqlite_readers import Readers
 from leyden.data.engines import execute, make_engine
@@ -130,8 +129,8 @@ class SQLite:
         def prepare(connection: DBAPIConnection) -> None:
             execute(connection, *self._pragmas(*pragmas))
 
-        arguments = {"isolation_level": None, "async_creator_fn": _connect}
-        engine = make_engine(self._url, connect_args=arguments, prepare=prepare, **options)
+        arguments = {"isolation_level": None}
+        engine = make_engine(self._url, connect_args=arguments, prepare=prepare, module=Driver(), **options)
         if begin is not None:
             event.listen(engine.sync_engine, "begin", _begin(begin))
         event.listen(engine.sync_engine, "handle_error", _refuse_large_integers)
@@ -199,22 +198,6 @@ class SQLite:
     def close(self) -> None:
         if self._in_memory:
             shutil.rmtree(self.path.parent, ignore_errors=True)
-
-
-async def _connect(*arguments: Any, **keywords: Any) -> aiosqlite.Connection:
-    """As SQLAlchemy does it; but of a connection that failed the thread has ended when its error is told.
-
-    Otherwise it may speak to an event loop that is closed by then, and die with a traceback.
-    """
-    connection = aiosqlite.connect(*arguments, **keywords)
-    thread = connection._thread  # noqa: SLF001 -- nothing public knows it
-    thread.daemon = True
-    try:
-        return await connection
-    except Exception:
-        while thread.is_alive():  # noqa: ASYNC110 -- it has been told to end, and tells nobody when it has
-            await asyncio.sleep(0.001)
-        raise
 
 
 def _begin(statement: str) -> Callable[[Connection], None]:
