@@ -99,7 +99,8 @@ class Keyset:
         ]
         if self._comparable():
             return [_as_rows(sides, inclusive=inclusive)]
-        lead, further = sides[0], true() if inclusive else false()
+        lead = sides[0]
+        further: ColumnElement[bool] = true() if inclusive else false()
         for side in reversed(sides[1:]):
             further = or_(side.after(), and_(side.equal(), further))
         if lead.null:
