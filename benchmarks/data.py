@@ -141,9 +141,6 @@ def started(
 ) -> Iterator[Server]:
     """Every app on a copy of its own, checked; one that does not work is left out, and said."""
     for app in plan.apps:
-        if app.lacks:
-            say(f"  {app.name} is skipped: there is no {app.lacks} yet")
-            continue
         try:
             server = stack.enter_context(servers.serving(app, place.copy(app.name), folder))
             server.check()

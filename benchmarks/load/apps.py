@@ -10,8 +10,6 @@ from pathlib import Path
 
 from load.rows import VAR
 
-from leyden import data
-
 HERE = Path(__file__).parents[1]
 ENVIRONMENTS = VAR / "peers"
 LIBRARIES = ("fastapi", "starlette", "uvicorn", "pydantic", "sqlalchemy", "asyncpg", "aiosqlite", "uvloop", "httptools")
@@ -37,11 +35,6 @@ class App:
     @property
     def python(self) -> Path:
         return ENVIRONMENTS / self.name / "bin" / "python" if self.peer else Path(sys.executable)
-
-    @property
-    def lacks(self) -> str:
-        """What is not there yet that this app stands on."""
-        return "leyden.data.prepared" if self.name == "leyden_prepared" and not hasattr(data, "prepared") else ""
 
 
 HANDBOOK = App("handbook", HERE / "apps", "handbook")
