@@ -2,7 +2,7 @@
 
 from leyden import auth, create_app, data, http
 
-from tube import channels, demo, pages, videos
+from tube import channels, demo, pages, videos, wallet
 from tube.settings import Settings
 
 settings = Settings()
@@ -13,6 +13,7 @@ app = create_app(
         auth.battery(settings.auth),
         channels.battery(),
         videos.battery(),
+        wallet.battery(),
         pages.battery(),
         demo.battery(),
     ],
