@@ -125,7 +125,7 @@ async def test_a_reference_is_good_for_one_transfer(
     again = await send(client, ada, theirs, 100, reference=reference)  # also now that the wallet is empty
 
     assert (again.status_code, again.json()["code"]) == (409, "reference_used")
-    assert [field["field"] for field in again.json()["errors"]] == ["reference"]
+    assert [field["field"] for field in again.json()["errors"]] == ["body.reference"]
     assert (await wallet(client, bob))["balance"] == 100
     assert (await send(client, bob, mine, 40, reference=reference)).status_code == 201  # another sender's own name
 

@@ -4,7 +4,7 @@ import uuid
 
 from leyden.auth import User
 from leyden.core import FieldError
-from leyden.data import ConflictError, Database, get_or_create, prepared, uuid7
+from leyden.data import Database, get_or_create, prepared, uuid7
 from sqlalchemy import ColumnElement, bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,6 +14,11 @@ from tube.wallet.schemas import TransferCreate, WalletRead
 
 find_wallet = prepared(
     select(Wallet.id, Wallet.balance, Wallet.currency).where(Wallet.user_id == bindparam("user_id")), into=WalletRead
+)
+find_transfer = prepared(
+    select(Transfer.id).where(
+        Transfer.sender_id == bindparam("sender_id"), Transfer.reference == bindparam("reference")
+    )
 )
 # The database calculates, and says by the number of rows whether there was enough: nothing can come in between.
 move = prepared(
@@ -35,7 +40,7 @@ async def wallet_of(database: Database, user_id: uuid.UUID) -> WalletRead:
         return WalletRead.model_validate(wallet)
 
     found = await find_wallet(database, user_id=user_id)
-    return found or await database.transaction(make)
+    return await database.transaction(make) if found is None else found
 
 
 async def send(database: Database, sender: User, order: TransferCreate) -> Transfer:
@@ -43,12 +48,7 @@ async def send(database: Database, sender: User, order: TransferCreate) -> Trans
     wallet = await wallet_of(database, sender.id)
     if order.to == wallet.id:
         raise OwnWalletError(fields=[FieldError("body.to", OwnWalletError.code, OwnWalletError.message())])
-    try:
-        return await database.transaction(lambda session: _transfer(session, wallet, order))
-    except ConflictError as error:
-        if used := [field for field in error.fields if field.field == "reference"]:
-            raise ReferenceUsedError(fields=used) from error
-        raise
+    return await database.transaction(lambda session: _transfer(session, wallet, order))
 
 
 async def _transfer(session: AsyncSession, wallet: WalletRead, order: TransferCreate) -> Transfer:
@@ -59,20 +59,17 @@ async def _transfer(session: AsyncSession, wallet: WalletRead, order: TransferCr
         moved[key] = await move.changed(
             session, wallet_id=key, in_currency=wallet.currency, least=max(0, -amount), by=amount
         )
+    # First this: somebody who repeats a transfer that emptied the wallet is to hear that it was made.
+    if await find_transfer(session, sender_id=wallet.id, reference=order.reference):
+        raise ReferenceUsedError(fields=[FieldError("body.reference", "unique", "This is taken already.")])
     if not moved[order.to]:
         raise UnknownWalletError
-    transfer = Transfer(
-        sender_id=wallet.id,
-        recipient_id=order.to,
-        amount=order.amount,
-        currency=wallet.currency,
-        reference=order.reference,
-    )
-    session.add(transfer)
-    await session.flush()
-    # Only now: somebody who repeats a transfer that emptied the wallet is to hear that it was made.
     if not moved[wallet.id]:
         raise InsufficientFundsError
+    made = order.model_dump(include={"amount", "reference"})
+    transfer = Transfer(sender_id=wallet.id, recipient_id=order.to, currency=wallet.currency, **made)
+    session.add(transfer)
+    await session.flush()
     return transfer
 
 
