@@ -129,3 +129,83 @@ async def test_a_change_that_makes_no_sense_is_refused(
     video = await make(client, ada, channel)
 
     assert (await client.patch(f"/api/videos/{video['id']}", json=wrong, headers=ada)).status_code == 422
+
+
+async def test_many_videos_are_made_at_once_and_each_has_an_outcome(
+    client: AsyncClient, ada: Headers, bob: Headers, channel: str
+) -> None:
+    await client.post("/api/channels", json={"handle": "bobs", "title": "Bob's"}, headers=bob)
+    new = [
+        {"channel": channel, "title": "First", "tags": ["b", "a"]},
+        {"channel": "nowhere", "title": "Lost"},
+        {"channel": "bobs", "title": "Foreign"},
+        {"channel": channel, "title": "Last", "visibility": "private"},
+    ]
+
+    answer = await client.post("/api/videos/batch", json={"videos": new}, headers=ada)
+
+    assert answer.status_code == 200, answer.text
+    outcomes = answer.json()
+    assert [(one["index"], one["status"]) for one in outcomes] == [(0, 201), (1, 404), (2, 403), (3, 201)]
+    assert [one["problem"]["code"] for one in outcomes if "problem" in one] == ["not_found", "not_yours"]
+    assert (outcomes[0]["value"]["title"], outcomes[0]["value"]["tags"]) == ("First", ["a", "b"])
+    assert await found(client, ada) == ["Last", "First"]
+    assert (await client.get(f"/api/videos/{outcomes[3]['value']['id']}", headers=ada)).json() == outcomes[3]["value"]
+
+
+async def test_a_batch_is_refused_whole_where_it_cannot_be_read(
+    client: AsyncClient, ada: Headers, channel: str
+) -> None:
+    good = {"channel": channel, "title": "Good"}
+    for wrong, field in (
+        ([], "body.videos"),
+        ([good] * 101, "body.videos"),
+        ([good, good | {"title": ""}], "body.videos.1.title"),
+        ([good, good | {"id": str(uuid.UUID(int=1))}], "body.videos.1.id"),
+    ):
+        refused = await client.post("/api/videos/batch", json={"videos": wrong}, headers=ada)
+        assert refused.status_code == 422
+        assert [error["field"] for error in refused.json()["errors"]] == [field]
+    assert (await client.post("/api/videos/batch", json={"videos": [good]})).status_code == 401
+    assert await found(client, ada) == []
+
+
+async def test_videos_are_scrolled_through_while_others_are_published(
+    client: AsyncClient, ada: Headers, bob: Headers, channel: str
+) -> None:
+    for number in range(5):
+        await make(client, ada, channel, title=f"Number {number}")
+    seen, cursor = [], None
+    while True:
+        asked = {"size": 2} | ({"cursor": cursor} if cursor else {})
+        page = (await client.get("/api/videos/feed", params=asked)).json()
+        seen += [video["title"] for video in page["items"]]
+        if (cursor := page["next"]) is None:
+            break
+        await make(client, ada, channel, title="Newer")
+        back = page["previous"]
+    assert seen == [f"Number {number}" for number in (4, 3, 2, 1, 0)]
+
+    for wrong, headers in ((f"{back[:-1]}x", {}), (back, bob), ("", {})):
+        refused = await client.get("/api/videos/feed", params={"size": 2, "cursor": wrong}, headers=headers)
+        assert (refused.status_code, refused.json()["code"]) == (400, "invalid_cursor")
+
+
+async def test_lists_are_sorted_and_filtered_by_what_they_offer(
+    client: AsyncClient, ada: Headers, channel: str
+) -> None:
+    for title, visibility in (("b", "public"), ("c", "private"), ("a", "public")):
+        await make(client, ada, channel, title=title, visibility=visibility)
+
+    assert await found(client, ada, sort="title") == ["a", "b", "c"]
+    assert await found(client, ada, sort="-title", size=2) == ["c", "b"]
+    assert await found(client, ada, visibility="private") == ["c"]
+    assert await found(client, visibility="private") == []
+    assert await found(client, ada, created_at__lt="2020-01-01T00:00:00Z") == []
+    feed = (await client.get("/api/videos/feed?sort=title&visibility=public", headers=ada)).json()
+    assert [video["title"] for video in feed["items"]] == ["a", "b"]
+
+    for path in ("/api/videos", "/api/videos/feed"):
+        for wrong in ("sort=titel", "sort=owner_id", "visibility=secret", "size=1000000000", "titel=a"):
+            refused = await client.get(f"{path}?{wrong}")
+            assert (refused.status_code, refused.headers["content-type"]) == (422, "application/problem+json"), wrong

@@ -32,8 +32,8 @@ READ = ["GET", "HEAD"]
 async def home(request: Request, session: ReaderDep, search: SearchDep) -> Response:
     query = videos().where(listed_for(None), matching(search.words, tag=search.tag or None))
     page = await paginate(session, query, PageParams(page=search.page, size=ON_A_PAGE), into=VideoRead)
-    tags = await session.scalars(popular_tags(limit=12))
-    return render(request, "home.html", page=page, tags=tags.all(), words=search.words, tag=search.tag)
+    tags = await popular_tags.all(session, most=12)
+    return render(request, "home.html", page=page, tags=tags, words=search.words, tag=search.tag)
 
 
 @router.api_route("/videos/{video_id:uuid}", methods=READ)

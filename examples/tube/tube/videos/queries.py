@@ -1,11 +1,22 @@
 """Which videos somebody may see, list and find, as conditions to put into a select."""
 
 from leyden.auth import User
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
+from leyden.data import prepared
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select, true
 from sqlalchemy.orm import contains_eager, selectinload
 
 from tube.channels.models import Channel
 from tube.videos.models import Video, VideoTag, Visibility
+
+# The tags that most public videos have.
+popular_tags = prepared(
+    select(VideoTag.name)
+    .join(Video, Video.id == VideoTag.video_id)
+    .where(Video.visibility == Visibility.PUBLIC)
+    .group_by(VideoTag.name)
+    .order_by(func.count().desc(), VideoTag.name)
+    .limit(bindparam("most"))
+)
 
 
 def videos() -> Select[Video]:
@@ -36,18 +47,6 @@ def matching(words: str = "", *, tag: str | None = None, channel: str | None = N
     if channel is not None:
         conditions.append(Channel.handle == channel)
     return and_(true(), *conditions)
-
-
-def popular_tags(*, limit: int) -> Select[str]:
-    """The tags that most public videos have."""
-    return (
-        select(VideoTag.name)
-        .join(Video, Video.id == VideoTag.video_id)
-        .where(Video.visibility == Visibility.PUBLIC)
-        .group_by(VideoTag.name)
-        .order_by(func.count().desc(), VideoTag.name)
-        .limit(limit)
-    )
 
 
 def _own(user: User | None) -> list[ColumnElement[bool]]:

@@ -1,47 +1,58 @@
 import uuid
-from typing import Annotated
 
-from fastapi import APIRouter, Query, status
+from fastapi import APIRouter, Request, status
 from leyden.auth import CurrentUser, OptionalUser, User
 from leyden.core import ClockDep, NotFoundError
-from leyden.data import Page, PageDep, ReaderDep, SessionDep, paginate
+from leyden.data import (
+    BatchItem,
+    CursorDep,
+    CursorPage,
+    Page,
+    PageDep,
+    ReaderDep,
+    SessionDep,
+    batch,
+    batch_answer,
+    paginate,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tube.answers import NOT_FOUND, NOT_SIGNED_IN, TO_CHANGE
+from tube.answers import BAD_CURSOR, NOT_FOUND, NOT_SIGNED_IN, TO_CHANGE
 from tube.channels.errors import NotYoursError
 from tube.channels.routes import own_channel
-from tube.channels.schemas import Handle
-from tube.text import ONE_LINE
+from tube.videos.lists import WantedVideos
 from tube.videos.models import Video
-from tube.videos.queries import listed_for, matching, seen_by, videos
-from tube.videos.schemas import Tag, VideoCreate, VideoRead, VideoUpdate
+from tube.videos.queries import seen_by, videos
+from tube.videos.schemas import VideoBatch, VideoCreate, VideoRead, VideoUpdate
 
 router = APIRouter(prefix="/api/videos", tags=["videos"])
 
 
 @router.get("", summary="Find videos", responses=NOT_SIGNED_IN)
-async def list_videos(
-    session: ReaderDep,
-    user: OptionalUser,
-    page: PageDep,
-    q: Annotated[str, Query(max_length=100, pattern=ONE_LINE, description="Words in title, description or tags.")] = "",
-    tag: Annotated[Tag | None, Query(description="Exactly this tag.")] = None,
-    channel: Annotated[Handle | None, Query(description="The handle of a channel.")] = None,
-) -> Page[VideoRead]:
-    """Public videos and your own, newest first."""
-    query = videos().where(listed_for(user), matching(q, tag=tag, channel=channel))
-    return await paginate(session, query, page, into=VideoRead)
+async def list_videos(session: ReaderDep, page: PageDep, wanted: WantedVideos) -> Page[VideoRead]:
+    """Public videos and your own in numbered pages, newest first unless `sort` says otherwise."""
+    return await paginate(session, wanted, page, into=VideoRead)
+
+
+@router.get("/feed", summary="Scroll through videos", responses=NOT_SIGNED_IN | BAD_CURSOR)
+async def scroll_videos(session: ReaderDep, page: CursorDep, wanted: WantedVideos) -> CursorPage[VideoRead]:
+    """The same list from cursor to cursor: no video twice and none left out, whatever is published meanwhile."""
+    return await paginate(session, wanted, page, into=VideoRead)
 
 
 @router.post("", summary="Create a video", status_code=status.HTTP_201_CREATED, responses=TO_CHANGE)
 async def create_video(new: VideoCreate, session: SessionDep, user: CurrentUser) -> VideoRead:
     """On a channel of your own; its file is uploaded separately."""
-    channel = await own_channel(new.channel, session, user)
-    # labels=[]: a list of tags that was never touched would have to be loaded, which lazy="raise" refuses.
-    video = Video(channel=channel, labels=[], **new.model_dump(exclude={"channel"}))
-    session.add(video)
-    await session.flush()
-    return VideoRead.model_validate(video)
+    return await _create(session, new, user)
+
+
+@router.post("/batch", summary="Create many videos", response_model_exclude_none=True, responses=NOT_SIGNED_IN)
+async def create_videos(
+    new: VideoBatch, session: SessionDep, user: CurrentUser, request: Request
+) -> list[BatchItem[VideoRead]]:
+    """Up to 100 at once, with an outcome each, in order: one that is refused keeps none of the others from being made."""
+    outcomes = await batch(session, new.videos, lambda part, one: _create(part, one, user))
+    return await batch_answer(request, outcomes, into=VideoRead, status=status.HTTP_201_CREATED)
 
 
 @router.get("/{video_id}", summary="Read a video", responses=NOT_SIGNED_IN | NOT_FOUND)
@@ -67,6 +78,15 @@ async def change_video(
 @router.delete("/{video_id}", summary="Delete a video", status_code=status.HTTP_204_NO_CONTENT, responses=TO_CHANGE)
 async def delete_video(video_id: uuid.UUID, session: SessionDep, user: CurrentUser) -> None:
     await session.delete(await _own_video(video_id, session, user))
+
+
+async def _create(session: AsyncSession, new: VideoCreate, user: User) -> VideoRead:
+    channel = await own_channel(new.channel, session, user)
+    # labels=[]: a list of tags that was never touched would have to be loaded, which lazy="raise" refuses.
+    video = Video(channel=channel, labels=[], **new.model_dump(exclude={"channel"}))
+    session.add(video)
+    await session.flush()
+    return VideoRead.model_validate(video)
 
 
 async def _video(video_id: uuid.UUID, session: AsyncSession, user: User | None) -> Video:

@@ -8,6 +8,8 @@ from tube.channels.schemas import Handle
 from tube.text import ONE_LINE, Description, Title, lowered
 from tube.videos.models import Visibility
 
+MOST_AT_ONCE = 100
+
 
 def _sorted_once(tags: list[str]) -> list[str]:
     return sorted(set(tags))
@@ -29,6 +31,12 @@ class VideoCreate(BaseModel):
     description: Description = ""
     tags: Tags = Field(default_factory=list)
     visibility: Visibility = Visibility.PUBLIC
+
+
+class VideoBatch(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    videos: Annotated[list[VideoCreate], Field(min_length=1, max_length=MOST_AT_ONCE)]
 
 
 class VideoUpdate(BaseModel):

@@ -3,7 +3,7 @@ from leyden.auth import CurrentUser
 from leyden.data import CursorDep, CursorPage, DatabaseDep, paginate
 from sqlalchemy import select
 
-from tube.answers import NOT_SIGNED_IN, Answers
+from tube.answers import BAD_CURSOR, NOT_SIGNED_IN, Answers
 from tube.wallet.ledger import in_ledger_of, send, wallet_of
 from tube.wallet.models import Transfer
 from tube.wallet.schemas import TransferCreate, TransferRead, WalletRead
@@ -14,7 +14,6 @@ TO_SEND: Answers = NOT_SIGNED_IN | {
     404: {"description": "There is no such wallet"},
     409: {"description": "There is not enough money, or this reference was used already"},
 }
-BAD_CURSOR: Answers = {400: {"description": "The cursor is not of this list"}}
 
 
 @router.get("", summary="Read your wallet", responses=NOT_SIGNED_IN)
