@@ -6,6 +6,7 @@ data.E003  start   a migration cannot be read              data.W003  deploy  th
 data.E004  ready   the database does not answer
 data.E005  deploy  the database is gone when the app stops                data.W004  deploy  the key of cursors can be guessed
 data.E006  start   the history does not call a battery's migration
+data.E007  start   a table or a column is gone that the models need
 """
 
 import asyncio
@@ -14,10 +15,11 @@ from collections.abc import AsyncIterator, Iterator
 from sqlalchemy.exc import SQLAlchemyError
 
 from leyden.core import Check, Finding, LeydenError, Resources, Stage
+from leyden.data.columns import lacking
 from leyden.data.database import Database
 from leyden.data.errors import DatabaseBusyError, MigrationError
 from leyden.data.history import History, applied_revisions, forked, table_names
-from leyden.data.library import library_migrations, library_tables
+from leyden.data.library import library_migrations, library_tables, metadata_of
 from leyden.data.translation import translated
 from leyden.data.urls import parse
 
@@ -28,7 +30,11 @@ READY_DEADLINE = 1.0
 
 
 async def migrated(resources: Resources) -> AsyncIterator[Finding]:
-    """The database is where the code expects it to be."""
+    """The database is where the code expects it to be, and has what the models need.
+
+    Asked at start and not for readiness: a table that somebody changes by hand later is no better on another host, and
+    every host would leave the balancer at once, with all that still works.
+    """
     database = resources[Database]
     if database.in_memory:  # nobody could have migrated it before us
         return
@@ -43,17 +49,33 @@ async def migrated(resources: Resources) -> AsyncIterator[Finding]:
     async with database.readers.connect() as connection:
         current = await applied_revisions(connection)
         tables = await table_names(connection)
+        # Without a revision the tables were made in some other way, and may be anywhere.
+        lost = await lacking(connection, metadata_of(resources.batteries)) if current and len(history) else []
     uncalled = [found.revision for found in library_migrations(resources.batteries) if found.revision not in history]
-    lacking = any(table.name not in tables for table in library_tables(resources.batteries))
-    if uncalled and (len(history) or lacking):  # tables made without migrations are somebody's own choice
+    unmade = any(table.name not in tables for table in library_tables(resources.batteries))
+    if uncalled and (len(history) or unmade):  # tables made without migrations are somebody's own choice
         yield Finding(
             "data.E006", f"{_UNCALLED} {_listed(uncalled)}.", "Run `leyden db make`, then `leyden db upgrade`."
         )
-    elif strange := [name for name in current if name not in history]:
+        return
+    strange = [name for name in current if name not in history]
+    if strange:
         yield Finding("data.W001", f"The database is at the revision '{strange[0]}', which this code does not know.")
     elif pending := history.pending(current):
         lacks = _listed([revision.id for revision in pending])
         yield Finding("data.E001", f"The database is behind the code: it lacks {lacks}.", "Run `leyden db upgrade`.")
+        return
+    if lost:
+        yield Finding("data.E007", f"The models need what the database does not have: {_listed(lost)}.", _hint(strange))
+
+
+def _hint(strange: list[str]) -> str:
+    if strange:
+        return "Newer code has dropped it: run that code, or take its migrations back with it."
+    return (
+        "If a model has changed, run `leyden db make`, then `leyden db upgrade`. "
+        "If somebody has changed the tables by hand, `leyden db check` shows how."
+    )
 
 
 def _listed(names: list[str]) -> str:

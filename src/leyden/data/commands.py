@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated
 
@@ -15,7 +15,7 @@ from leyden.core import ConfigurationError, running
 from leyden.core.project import Project
 from leyden.data.database import Database, NewFile
 from leyden.data.history import Revision, forked
-from leyden.data.migrations import Migrations
+from leyden.data.migrations import Advice, Migrations
 
 commands = typer.Typer(help="Migrations of the database.", no_args_is_help=True, add_completion=False)
 console = Console(highlight=False, soft_wrap=True)
@@ -45,15 +45,20 @@ async def make(
     ] = None,
     *,
     empty: Annotated[bool, typer.Option("--empty", help="Write one to fill in by hand.")] = False,
+    online: Annotated[
+        bool, typer.Option("--online", help="Write indexes and constraints so that everybody can go on writing.")
+    ] = False,
 ) -> None:
     """Write the migrations that are missing: the batteries', then one for the changes of your models."""
     async with migrations_of(ctx.obj) as migrations:
-        written = await migrations.make(message, empty=empty)
+        written = await migrations.make(message, empty=empty, online=online)
+        found = await migrations.advice() if written else []
     if not written:
         console.print("Nothing to make: the models and the database agree.")
         return
     for path in written:
         console.print(f"[green]wrote[/] {escape(str(path))}")
+    _tell(found)
     console.print("Read what was written, then run [bold]leyden db upgrade[/].")
 
 
@@ -64,11 +69,18 @@ async def upgrade(
 ) -> None:
     """Apply the migrations that the database lacks."""
     async with migrations_of(ctx.obj) as migrations:
+        _tell(await migrations.advice())
         done = await migrations.upgrade(revision)
     for applied in done:
         console.print(f"[green]applied[/] {escape(str(applied))}")
     if not done:
         console.print("Nothing to apply: the database is up to date.")
+
+
+def _tell(found: Sequence[Advice]) -> None:
+    """Advice and no refusal: whether a release is running, and how large a table is, is not known here."""
+    for advice in found:
+        console.print(f"[yellow]careful[/] {escape(str(advice))}")
 
 
 @commands.command(context_settings={"ignore_unknown_options": True})  # -1 is a revision here, not an option
@@ -154,12 +166,20 @@ async def current(ctx: typer.Context) -> None:
 
 
 @commands.command()
-async def check(ctx: typer.Context) -> None:
+async def check(
+    ctx: typer.Context,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", help="Tell what the migrations after this one do to the release that knows it."),
+    ] = None,
+) -> None:
     """End with 1 unless history, database and models agree; for continuous integration."""
     async with migrations_of(ctx.obj) as migrations:
         problems = await migrations.problems()
+        found = [] if len(migrations.history.heads) > 1 else await migrations.advice(since)
     for problem in problems:
         console.print(escape(problem))
+    _tell(found)
     if problems:
         raise typer.Exit(1)
     console.print("The models, the migrations and the database agree.")

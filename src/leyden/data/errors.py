@@ -11,6 +11,7 @@ LeydenError
 ├── PreconditionRequiredError 428  precondition_required  the client does not say which version it read
 ├── UnitOfWorkError           500  unit_of_work           a session is opened where it would wait for itself or for ever
 ├── MigrationError            500  migration              a migration could not be read, made or applied
+│   └── BlockedMigrationError 500  migration              a lock was in its way: nothing of it happened, try again
 └── OverloadedError
     ├── DatabaseDownError     503  database_down          the database does not answer
     ├── DatabaseBusyError     503  database_busy          no free connection, a lock in the way, a statement over its time
@@ -86,6 +87,10 @@ class MigrationError(LeydenError):
     """The migrations could not be applied. Run `leyden db history` to see them."""
 
     code = "migration"
+
+
+class BlockedMigrationError(MigrationError):
+    """Something else has a table of the migration in use. Run it again at a quieter time."""
 
 
 class DatabaseDownError(OverloadedError):

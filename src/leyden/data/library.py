@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from sqlalchemy import Table
+from sqlalchemy import MetaData, Table
 
 from leyden.core import Battery, ConfigurationError
+from leyden.data.base import Base
 
 _MODULE = re.compile(r"m(\d{4})_(\w+)")
 
@@ -51,6 +52,12 @@ def library_migrations(batteries: Sequence[Battery]) -> list[LibraryMigration]:
 def library_tables(batteries: Sequence[Battery]) -> list[Table]:
     """The tables that batteries' own migrations make: not the user's business."""
     return [table_of(model) for battery in batteries if battery.migrations for model in battery.models]
+
+
+def metadata_of(batteries: Sequence[Battery]) -> list[MetaData]:
+    """Where the tables of all models are: those of Base, and those of batteries that have their own."""
+    theirs = (table_of(model).metadata for battery in batteries for model in battery.models)
+    return list(dict.fromkeys((Base.metadata, *theirs)))
 
 
 def table_of(model: type) -> Table:

@@ -1,29 +1,50 @@
 """Migrations: what the database lacks, applying it once, and writing the next one."""
 
 import asyncio
-import traceback
+import random
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from alembic.config import Config
-from alembic.runtime.environment import EnvironmentContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
-from sqlalchemy import Connection, MetaData, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from leyden.core import Battery
+from leyden.data.advice import advice, made_by
+from leyden.data.applying import Run, script_of
 from leyden.data.database import Database
-from leyden.data.errors import MigrationError
+from leyden.data.errors import BlockedMigrationError, MigrationError
 from leyden.data.history import History, Revision, applied_revisions, forked
 from leyden.data.library import LibraryMigration, library_migrations
+from leyden.data.recording import recorded
 from leyden.data.revisions import Draft, write
 from leyden.data.schema import Schema
 
 LOCK = "migrations"
+
+ATTEMPTS = 10
+PAUSE = (0.5, 1.5)
+"""Seconds between two attempts: from, to."""
+
+_BLOCKED = (
+    "Something else has a table of it in use, and {attempts} attempts over {seconds:.0f} s found no moment without it. "
+    "End what holds it, or run this again at a quieter time."
+)
+_NOT_SEEN = "It asks the database while it runs: the part after that could not be looked at."
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What a revision does to a release that is running, and what to do instead."""
+
+    revision: Revision
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.revision.id}: {self.text}"
 
 
 class Migrations:
@@ -88,7 +109,18 @@ class Migrations:
     async def undoing(self, to: str = "-1") -> list[Revision]:
         """What `downgrade` would take back, in its order."""
         history = self.history
-        return _Run(history, "downgrade", to).planned(await self.current()) if len(history) else []
+        return self._attempt(history, "downgrade", to).planned(await self.current()) if len(history) else []
+
+    async def advice(self, since: str | None = None) -> list[Advice]:
+        """What the revisions that the database lacks do to a release that is running; or those after `since`.
+
+        Their functions are called once more with no database behind them, as `alembic upgrade --sql` does.
+        """
+        history = self.history
+        if since is not None and since not in history:
+            raise MigrationError(f"There is no revision '{since}'. Run `leyden db history` to see the revisions.")
+        found = history.pending(await self.current() if since is None else [since])
+        return self._advice(history, found) if found else []
 
     async def differences(self) -> list[str]:
         """How the database's tables differ from the models, in words; none when the migrations say it all."""
@@ -111,10 +143,11 @@ class Migrations:
         differences = await self.differences()
         return [*differences, "Run `leyden db make`, then `leyden db upgrade`."] if differences else []
 
-    async def make(self, message: str | None = None, *, empty: bool = False) -> list[Path]:
+    async def make(self, message: str | None = None, *, empty: bool = False, online: bool = False) -> list[Path]:
         """Write the revisions that are missing: the batteries' first, then one for the difference to the user's models.
 
-        `empty` writes one to fill in by hand instead. Nothing is written when something is in the way.
+        `empty` writes one to fill in by hand instead; `online` puts what can be done while everybody goes on writing
+        into one more. Nothing is written when something is in the way.
         """
         history = self.history
         head, drafts = history.head(), list[Draft]()
@@ -123,9 +156,11 @@ class Migrations:
             head = migration.revision
         await self._refuse_behind(history)
         async with self._connected() as connection:
-            change = None if empty else await connection.run_sync(self._schema.change)
-        if empty or change is not None:
-            drafts.append(Draft.of(change, message, number=len(history) + len(drafts) + 1, down=head))
+            changes = [] if empty else await connection.run_sync(partial(self._schema.changes, online=online))
+        for place, change in enumerate([None] if empty else changes):
+            title = f"{message}, online" if message and place else message
+            drafts.append(Draft.of(change, title, number=len(history) + len(drafts) + 1, down=head))
+            head = drafts[-1].revision
         return await asyncio.to_thread(write, self._folder, drafts, already=len(history))
 
     async def _refuse_behind(self, history: History) -> None:
@@ -137,15 +172,49 @@ class Migrations:
         if own := [revision for revision in history.pending(current) if revision.id not in library]:
             raise MigrationError(f"The database lacks {own[0]}. Run `leyden db upgrade` first, then make the next one.")
 
+    def _advice(self, history: History, revisions: Sequence[Revision]) -> list[Advice]:
+        """Of all of them together: what is done to a table that one of them has made disturbs nobody."""
+        script, dialect = script_of(history), self._database.backend.migrator().dialect
+        said, made = list[Advice](), set[str]()
+        for revision in revisions:
+            found = recorded(script.get_revision(revision.id), dialect)
+            texts = advice(found.operations, dialect.name, made)
+            said += (Advice(revision, text) for text in (*texts, *(() if found.whole else (_NOT_SEEN,))))
+            made |= made_by(found.operations)
+        return said
+
     async def _run(self, direction: str, to: str) -> list[Revision]:
         history = self.history
         if not len(history):
             return []
-        async with self._database.lock(LOCK, timeout=self._patience), self._connected() as connection:
+        async with self._database.lock(LOCK, timeout=self._patience):
+            return await self._repeated(history, direction, to)
+
+    async def _repeated(self, history: History, direction: str, to: str) -> list[Revision]:
+        """Again after a pause when a lock was in the way, from where the last attempt got to."""
+        began, done, attempt = time.monotonic(), list[Revision](), 1
+        while True:
+            run = self._attempt(history, direction, to)
+            try:
+                return [*done, *await self._once(run, history)]
+            except BlockedMigrationError as error:
+                if attempt == ATTEMPTS:
+                    told = _BLOCKED.format(attempts=attempt, seconds=time.monotonic() - began)
+                    raise BlockedMigrationError(f"{error.detail} {told}") from error
+            done += run.kept
+            attempt += 1
+            await asyncio.sleep(random.uniform(*PAUSE))  # noqa: S311 -- jitter, not a secret
+
+    def _attempt(self, history: History, direction: str, to: str) -> Run:
+        database = self._database
+        return Run(history, direction, to, backend=database.backend, lock_timeout=database.settings.lock_timeout)
+
+    async def _once(self, run: Run, history: History) -> list[Revision]:
+        async with self._connected() as connection:
             if strange := [name for name in await applied_revisions(connection) if name not in history]:
                 raise MigrationError(_strange(strange, history))
             await connection.rollback()
-            return await connection.run_sync(_Run(history, direction, to))
+            return await connection.run_sync(run)
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[AsyncConnection]:
@@ -153,113 +222,8 @@ class Migrations:
             yield connection
 
 
-class _Run:
-    """One upgrade or downgrade on a connection."""
-
-    def __init__(self, history: History, direction: str, to: str) -> None:
-        self._history = history
-        self._direction = direction
-        self._to = to
-        self._at: Revision | None = None
-        self._done: list[Revision] = []
-
-    def __call__(self, connection: Connection) -> list[Revision]:
-        try:
-            self._migrate(connection, self._script())
-        except MigrationError:
-            raise
-        except CommandError as error:
-            raise _unclear(error) from error
-        except Exception as error:  # a migration is the user's code: anything may come out of it
-            raise MigrationError(self._failed(error, connection)) from error
-        return self._done
-
-    def planned(self, current: Sequence[str]) -> list[Revision]:
-        """What it would do to a database at these revisions."""
-        try:
-            return [self._history.revisions[step.revision.revision] for step in self._moves(self._script(), current)]
-        except CommandError as error:
-            raise _unclear(error) from error
-
-    def _script(self) -> ScriptDirectory:
-        folder = str(self._history.folder)
-        script = ScriptDirectory(folder, version_locations=[folder])
-        try:
-            script.get_revisions("heads")
-        except CommandError:
-            raise
-        except Exception as error:  # the same: reading a revision runs it
-            where = _place(error, self._history.folder)
-            raise MigrationError(f"The migration {where} cannot be read: {_words(error)}.") from error
-        return script
-
-    def _migrate(self, connection: Connection, script: ScriptDirectory) -> None:
-        sqlite = connection.dialect.name == "sqlite"
-        with EnvironmentContext(Config(), script, fn=self._steps) as environment:
-            environment.configure(
-                connection=connection,
-                # Alembic's default is from the days when Python's sqlite3 committed before DDL; our BEGIN is our own.
-                transactional_ddl=True if sqlite else None,
-                on_version_apply=self._note,
-            )
-            with environment.begin_transaction():
-                environment.run_migrations()
-                if sqlite:
-                    _refuse_orphans(connection)
-
-    def _steps(self, heads: Any, context: Any) -> Any:
-        for step in self._moves(context.script, heads):
-            self._at = self._history.revisions.get(step.revision.revision)
-            yield step
-
-    def _moves(self, script: Any, heads: Any) -> Any:
-        move = script._upgrade_revs if self._direction == "upgrade" else script._downgrade_revs  # noqa: SLF001 -- as alembic.command does
-        return move(self._to, heads)
-
-    def _note(self, *_: Any, **__: Any) -> None:
-        if self._at is not None:
-            self._done.append(self._at)
-
-    def _failed(self, error: Exception, connection: Connection) -> str:
-        place = _place(error, self._history.folder)
-        what = f"The migration {self._at} failed" if self._at else "The migrations failed"
-        if connection.dialect.name != "mysql":
-            left = "Nothing was changed."
-        else:
-            before = f" {len(self._done)} before it went through." if self._done else ""
-            left = f"This database cannot take back the statements that came before the failure in it.{before}"
-        return f"{what}{f' at {place}' if place else ''}: {_words(error)}. {left}"
-
-
-def _unclear(error: CommandError) -> MigrationError:
-    return MigrationError(f"{error}. Run `leyden db history` to see the revisions.")
-
-
-def _refuse_orphans(connection: Connection) -> None:
-    """Foreign keys were off while tables moved; what they would have refused is refused here."""
-    if orphan := connection.execute(text("PRAGMA foreign_key_check")).first():
-        raise MigrationError(
-            f"After the migrations a row of {orphan[0]} would point at a row of {orphan[2]} that is not there. "
-            "Mend the data in the migration. Nothing was changed."
-        )
-
-
 def _strange(names: Sequence[str], history: History) -> str:
     return (
         f"The database is at the revision '{names[0]}', which is not in {history.folder}: "
         "it belongs to newer code, or to another app. Run this with the code that made it."
     )
-
-
-def _place(error: BaseException, folder: Path) -> str:
-    inside = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).parent == folder]
-    return f"{Path(inside[-1].filename).name}:{inside[-1].lineno}" if inside else ""
-
-
-def _words(error: BaseException) -> str:
-    if not isinstance(error, DBAPIError) or error.orig is None:
-        return f"{type(error).__name__}: {error}".rstrip(".")
-    match error.orig.args:
-        case (int(), str(said), *_):  # MySQL's drivers
-            return said.rstrip(".")
-    return " ".join(str(error.orig).split()).rstrip(".")

@@ -7,14 +7,21 @@ from typing import Any, Literal
 
 from alembic.autogenerate import compare_metadata, produce_migrations, render_python_code
 from alembic.autogenerate.api import AutogenContext
-from alembic.operations.ops import CreateTableOp, DowngradeOps, DropTableOp, ModifyTableOps, UpgradeOps
+from alembic.operations.ops import (
+    CreateTableOp,
+    DowngradeOps,
+    DropTableOp,
+    MigrateOperation,
+    ModifyTableOps,
+    UpgradeOps,
+)
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, MetaData
+from sqlalchemy import Column, Connection, MetaData
 from sqlalchemy.types import TypeEngine
 
 from leyden.core import Battery
-from leyden.data.base import Base
-from leyden.data.library import library_tables, table_of
+from leyden.data.library import library_tables, metadata_of
+from leyden.data.online import downgrade_body, table_changed, taken_out, upgrade_body
 from leyden.data.types import Document, Timestamp
 
 IMPORTS = frozenset({"import sqlalchemy as sa", "from alembic import op"})
@@ -37,10 +44,8 @@ class Schema:
     """
 
     def __init__(self, batteries: Sequence[Battery], metadata: Sequence[MetaData] | None = None) -> None:
-        theirs = [table_of(model).metadata for battery in batteries for model in battery.models]
-        found = dict.fromkeys(metadata if metadata is not None else [Base.metadata, *theirs])
-        self._metadata: list[MetaData] = list(found)
-        self._known = {table.name for metadata in found for table in metadata.tables.values()}
+        self._metadata = list(metadata if metadata is not None else metadata_of(batteries))
+        self._known = {table.name for metadata in self._metadata for table in metadata.tables.values()}
         self._library = {table.name for table in library_tables(batteries)}
 
     def differences(self, connection: Connection) -> list[str]:
@@ -49,17 +54,18 @@ class Schema:
             _sentence(difference) for difference in _flat(compare_metadata(self._context(connection), self._target))
         ]
 
-    def change(self, connection: Connection) -> Change | None:
-        """What would make the tables of the user's models what the models say; None when they are."""
+    def changes(self, connection: Connection, *, online: bool = False) -> list[Change]:
+        """What would make the tables of the user's models what the models say; none when they are.
+
+        `online` puts what can be done while everybody goes on writing into a second one.
+        """
         context = self._context(connection, without=self._library)
-        script = produce_migrations(context, self._target)
-        upgrade, downgrade = script.upgrade_ops, script.downgrade_ops
-        if upgrade is None or downgrade is None or upgrade.is_empty():
-            return None
-        for ops in (upgrade, downgrade):
-            _leave_to_drop_table(ops)
-        (up, needed_up), (down, needed_down) = _rendered(upgrade, context), _rendered(downgrade, context)
-        return Change(_title(upgrade), needed_up | needed_down, up, down)
+        upgrade = produce_migrations(context, self._target).upgrade_ops
+        if upgrade is None or upgrade.is_empty():
+            return []
+        later = taken_out(upgrade) if online else []
+        found = [] if upgrade.is_empty() else [_change(upgrade, context)]
+        return [*found, _later(later, context)] if later else found
 
     @property
     def _target(self) -> Any:
@@ -80,8 +86,39 @@ class Schema:
             "include_object": included,
             "render_as_batch": True,  # a revision made on one database runs on the others
             "compare_type": True,
+            "compare_server_default": _default_is_another,
+            "autogenerate_plugins": ["alembic.autogenerate.*", "alembic.ext.checkconstraint_byname"],
         }
         return MigrationContext.configure(connection, opts=options)
+
+
+def _change(upgrade: UpgradeOps, context: MigrationContext) -> Change:
+    downgrade = upgrade.reverse()
+    for ops in (upgrade, downgrade):
+        _leave_to_drop_table(ops)
+    (up, needed_up), (down, needed_down) = _rendered(upgrade, context), _rendered(downgrade, context)
+    return Change(_title(upgrade), needed_up | needed_down, up, down)
+
+
+def _later(operations: Sequence[MigrateOperation], context: MigrationContext) -> Change:
+    """Not in a batch, which would be run when the block has ended."""
+    up = [_rendered(UpgradeOps([operation]), context, batch=False) for operation in operations]
+    down = [_rendered(UpgradeOps([operation]).reverse(), context, batch=False) for operation in operations]
+    return Change(
+        f"Change {', '.join(dict.fromkeys(map(table_changed, operations)))} online",
+        IMPORTS.union(*(needed for _, needed in (*up, *down))),
+        upgrade_body(operations, [code.strip() for code, _ in up]),
+        downgrade_body(operations, [code.strip() for code, _ in down]),
+    )
+
+
+def _default_is_another(
+    _context: object, _found: object, column: Column[Any], found: str | None, _default: object, wanted: str | None
+) -> bool:
+    """Whether there is one at all: each database writes `0`, `true` and `now()` in its own way."""
+    there = found is not None and found.strip("()").upper() != "NULL"
+    needed = wanted is not None and wanted.strip("()").upper() != "NULL"
+    return there != needed and not column.primary_key
 
 
 def _leave_to_drop_table(ops: UpgradeOps | DowngradeOps) -> None:
@@ -90,7 +127,9 @@ def _leave_to_drop_table(ops: UpgradeOps | DowngradeOps) -> None:
     ops.ops = [op for op in ops.ops if not (isinstance(op, ModifyTableOps) and op.table_name in gone)]
 
 
-def _rendered(ops: UpgradeOps | DowngradeOps, context: MigrationContext) -> tuple[str, frozenset[str]]:
+def _rendered(
+    ops: UpgradeOps | DowngradeOps, context: MigrationContext, *, batch: bool = True
+) -> tuple[str, frozenset[str]]:
     """The code, and the imports it needs; Alembic notes those on a context that only this callback gets to see."""
     contexts: list[AutogenContext] = []
 
@@ -98,7 +137,7 @@ def _rendered(ops: UpgradeOps | DowngradeOps, context: MigrationContext) -> tupl
         contexts.append(autogenerate)
         return _rendered_type(found, autogenerate.imports) if kind == "type" else False
 
-    body = render_python_code(ops, render_as_batch=True, render_item=item, migration_context=context)
+    body = render_python_code(ops, render_as_batch=batch, render_item=item, migration_context=context)
     return _tidy(body), IMPORTS.union(*(seen.imports for seen in contexts[-1:]))
 
 
@@ -166,6 +205,9 @@ _SENTENCES: dict[str, Callable[..., str]] = {
     "remove_column": lambda _, table, column: f"{table}.{column.name} is in the database and not in the model.",
     "modify_type": lambda _, table, column, _facts, old, new: (
         f"{table}.{column} is {old} in the database and {new} in the model."
+    ),
+    "modify_default": lambda _, table, column, _facts, old, _new: (
+        f"{table}.{column} has {'a' if old is not None else 'no'} default in the database; the model says otherwise."
     ),
     "modify_nullable": lambda _, table, column, _facts, old, _new: (
         f"{table}.{column} {'may' if old else 'may not'} be null in the database; the model says otherwise."

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from leyden.cli.groups import Entry
 from leyden.core import Battery, ConfigurationError, LeydenError
 from leyden.data import Base, DataSettings, battery
-from leyden.data import schema as schema_module
+from leyden.data import library as library_module
 
 Db = Callable[..., tuple[int, str]]
 
@@ -38,7 +38,7 @@ def project(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     metadata = type(Base.metadata)(naming_convention=Base.metadata.naming_convention)
     Base.metadata.tables["command_gadgets"].to_metadata(metadata)
     Alone.metadata = metadata
-    monkeypatch.setattr(schema_module, "Base", Alone)
+    monkeypatch.setattr(library_module, "Base", Alone)
     return FakeProject(tmp_path, (battery(DataSettings(url=database_url)),))
 
 
@@ -97,6 +97,24 @@ def test_outside_development_nothing_is_taken_back_unless_it_is_meant(db: Db, pr
         )
     assert "yes" in db("history")[1].split(), "it is applied as before"
     assert db("downgrade", "base", "--yes")[1].startswith("took back")
+
+
+def test_whoever_writes_checks_or_applies_a_risky_migration_is_told_and_not_refused(
+    db: Db, project: FakeProject
+) -> None:
+    db("make", "-m", "gadgets")
+    db("upgrade")
+    db("make", "-m", "Less", "--empty")
+    first, second = sorted((project.root / "migrations").glob("*.py"))
+    second.write_text(second.read_text().replace("    pass", '    op.drop_column("command_gadgets", "name")', 1))
+
+    told = f"careful {second.name[:11]}: Dropping command_gadgets.name: the running release still reads or writes it"
+    assert told in db("check")[1]
+    code, said = db("upgrade")
+    assert (code, told in said, "applied" in said) == (0, True, True)
+    code, said = db("check")
+    assert (code, told in said) == (1, False), "nothing more to be said, but the model and the database differ"
+    assert told in db("check", "--since", first.name[:11])[1]
 
 
 def test_a_forked_history_ends_with_one_and_what_to_do(db: Db, project: FakeProject) -> None:

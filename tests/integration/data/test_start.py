@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Column, Integer, MetaData, String, Table, text
 
 from leyden.core import Battery, Finding, Resources, Stage, StartError, run_checks, running
-from leyden.data import Database, DatabaseDownError, DataSettings, battery
+from leyden.data import Base, Database, DatabaseDownError, DataSettings, battery
+from leyden.data import library as library_module
 from leyden.data.checks import CHECKS
 from leyden.data.migrations import Migrations
 
@@ -123,6 +124,43 @@ async def ids(database: Database, stage: Stage, *batteries: Battery) -> list[str
 def revision(folder: Path, name: str, down: str | None) -> None:
     folder.mkdir(exist_ok=True)
     (folder / f"{name}.py").write_text(f"revision, down_revision = {name!r}, {down!r}\n{EMPTY}")
+
+
+@pytest.fixture(autouse=True)
+def models(monkeypatch: pytest.MonkeyPatch) -> MetaData:
+    """Those of the app under test, none at first; what other tests have added to Base stays out."""
+
+    class Alone(Base):
+        __abstract__ = True
+        metadata = MetaData()
+
+    monkeypatch.setattr(library_module, "Base", Alone)
+    return Alone.metadata
+
+
+async def test_the_start_check_sees_what_somebody_has_changed_by_hand(database: Database, models: MetaData) -> None:
+    for name in ("Notes", "texts", "views"):
+        Table(name, models, Column("id", Integer, primary_key=True), Column("title", String(20)))
+    assert await ids(database, Stage.START) == [], "without migrations tables may be made in any way"
+    migrations = Migrations(database)
+    await migrations.make()
+    assert await ids(database, Stage.START) == ["data.E001"]
+    await migrations.upgrade()
+    Table("elsewhere", models, Column("id", Integer), schema="another")
+    assert await ids(database, Stage.START) == [], "what is in another schema is not looked for in this one"
+
+    async with database.session() as session:
+        await session.execute(text("ALTER TABLE texts DROP COLUMN title"))
+        await session.execute(text("DROP TABLE views"))
+    (found,) = await findings(database, Stage.START)
+    assert found.id == "data.E007"
+    assert found.message == "The models need what the database does not have: texts.title, views."
+    assert await ids(database, Stage.READY) == [], "no host has what this one lacks"
+
+    for path in migrations.history.folder.glob("*.py"):
+        path.rename(path.with_suffix(".newer"))
+    revision(database.settings.migrations, "old", None)
+    assert await ids(database, Stage.START) == ["data.W001", "data.E007"], "newer code has dropped what this one needs"
 
 
 async def test_the_start_check_knows_behind_level_ahead_and_forked(database: Database) -> None:
