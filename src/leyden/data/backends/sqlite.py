@@ -5,26 +5,23 @@ import re
 import secrets
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
 
-from sqlalchemy import URL, Connection, NullPool, event
-from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy import URL, NullPool
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from leyden.core import Limit, StartError, to_thread
 from leyden.data.backend import Broken, Trouble, TryLock, Use, Violation
-from leyden.data.backends.sqlite_connections import WriterPool, interrupt_after
-from leyden.data.backends.sqlite_driver import Driver
+from leyden.data.backends.sqlite_driver import Driver, prepare
 from leyden.data.backends.sqlite_lanes import ReadLane, WriteLane
+from leyden.data.backends.sqlite_pool import WriterPool
 from leyden.data.backends.sqlite_readers import Readers
-from leyden.data.engines import execute, make_engine
-from leyden.data.errors import InvalidValueError
+from leyden.data.engines import as_it_is, make_engine
 from leyden.data.lanes import Lane
 from leyden.data.settings import DataSettings
 
@@ -88,13 +85,15 @@ class SQLite:
         match use:
             case Use.WRITE:
                 # One writer: SQLite has one anyway, and waiting in our queue is fair where its busy handler polls.
-                pool: dict[str, Any] = {"pool_size": 1, "poolclass": WriterPool, **waiting}
-                return self._make(begin="BEGIN IMMEDIATE", limit=limit, **pool)
+                driver = Driver(self._pragmas(), begin="BEGIN IMMEDIATE", limit=limit)
+                return self._make(driver, pool_size=1, poolclass=WriterPool, **waiting)
             case Use.READ:
+                driver = Driver(self._pragmas("query_only=ON"), limit=limit)
                 own: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
-                return self._make("query_only=ON", limit=limit, pool_size=size, pool_use_lifo=True, **waiting, **own)
+                return self._make(driver, pool_size=size, pool_use_lifo=True, **waiting, **own)
             case Use.SNAPSHOT:
-                return self._make("query_only=ON", begin="BEGIN", pool_size=size, **waiting)
+                driver = Driver(self._pragmas("query_only=ON"), begin="BEGIN")
+                return self._make(driver, pool_size=size, **waiting)
 
     def lane(self, use: Use, engine: AsyncEngine) -> Lane | None:
         if use is Use.WRITE:
@@ -113,9 +112,7 @@ class SQLite:
             str(self.path), uri=self._is_uri, isolation_level=None, check_same_thread=False, cached_statements=512
         )
         try:
-            for pragma in self._pragmas("query_only=ON"):
-                connection.execute(pragma)
-            connection.create_function("regexp", 2, _matches, deterministic=True)
+            prepare(connection, self._pragmas("query_only=ON"))
         except BaseException:
             connection.close()
             raise
@@ -123,20 +120,11 @@ class SQLite:
 
     def migrator(self) -> AsyncEngine:
         # A table is altered by moving it: with foreign keys on, dropping the old one would empty its children.
-        return self._make("foreign_keys=OFF", begin="BEGIN IMMEDIATE", poolclass=NullPool)
+        return self._make(Driver(self._pragmas("foreign_keys=OFF"), begin="BEGIN IMMEDIATE"), poolclass=NullPool)
 
-    def _make(self, *pragmas: str, begin: str | None = None, limit: float = math.inf, **options: Any) -> AsyncEngine:
-        def prepare(connection: DBAPIConnection) -> None:
-            execute(connection, *self._pragmas(*pragmas))
-
+    def _make(self, driver: Driver, **options: Any) -> AsyncEngine:
         arguments = {"isolation_level": None}
-        engine = make_engine(self._url, connect_args=arguments, prepare=prepare, module=Driver(), **options)
-        if begin is not None:
-            event.listen(engine.sync_engine, "begin", _begin(begin))
-        event.listen(engine.sync_engine, "handle_error", _refuse_large_integers)
-        if limit < math.inf:
-            interrupt_after(limit, engine)
-        return engine
+        return make_engine(self._url, connect_args=arguments, prepare=as_it_is, module=driver, **options)
 
     def _pragmas(self, *own: str) -> list[str]:
         settings = (
@@ -198,23 +186,6 @@ class SQLite:
     def close(self) -> None:
         if self._in_memory:
             shutil.rmtree(self.path.parent, ignore_errors=True)
-
-
-def _begin(statement: str) -> Callable[[Connection], None]:
-    def begin(connection: Connection) -> None:
-        connection.exec_driver_sql(statement)
-
-    return begin
-
-
-def _refuse_large_integers(context: ExceptionContext) -> None:
-    if isinstance(context.original_exception, OverflowError):
-        raise InvalidValueError from context.original_exception
-
-
-def _matches(pattern: str, value: str | None) -> bool | None:
-    """What SQLAlchemy gives to its own connections: SQLite has the operator REGEXP and no function behind it."""
-    return None if value is None else re.search(pattern, value) is not None
 
 
 def _open(path: Path) -> sqlite3.Connection:

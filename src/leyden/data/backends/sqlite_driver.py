@@ -1,9 +1,13 @@
 """SQLAlchemy's way to aiosqlite, shortened: a statement is one trip to the thread of its connection, instead of four."""
 
 import asyncio
+import math
+import re
 import sqlite3
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any, NamedTuple
 
 import aiosqlite
@@ -11,11 +15,16 @@ from sqlalchemy.dialects.sqlite.aiosqlite import (
     AsyncAdapt_aiosqlite_connection,
     AsyncAdapt_aiosqlite_cursor,
     AsyncAdapt_aiosqlite_dbapi,
+    AsyncAdapt_aiosqlite_ss_cursor,
 )
 from sqlalchemy.util import EMPTY_DICT
 from sqlalchemy.util.concurrency import await_
 
 from leyden.data.backends.sqlite_readers import forget_error
+from leyden.data.errors import InvalidValueError
+
+_STEPS = 10_000
+"""Operations of SQLite's machine between two looks at the clock: well under a millisecond."""
 
 
 class _Told(NamedTuple):
@@ -30,12 +39,45 @@ class _Told(NamedTuple):
 _NOTHING = _Told(None, -1, None, ())
 
 
+@dataclass(slots=True)
+class _Rules:
+    """How a connection runs its statements."""
+
+    begin: str | None
+    limit: float
+    until: float = field(default=math.inf, init=False)
+
+    def passed(self) -> bool:
+        return monotonic() > self.until
+
+    def run(self, connection: sqlite3.Connection, work: Callable[[sqlite3.Cursor], _Told]) -> _Told:
+        """In the thread: open the transaction if there should be one, and end a statement that takes too long."""
+        self.open(connection)
+        cursor = connection.cursor()
+        self.until = monotonic() + self.limit
+        try:
+            return work(cursor)
+        except OverflowError as error:  # an integer that needs more than 64 bits
+            raise InvalidValueError from error
+        except BaseException:
+            self.until = math.inf
+            forget_error(connection)
+            raise
+        finally:
+            self.until = math.inf
+            cursor.close()
+
+    def open(self, connection: sqlite3.Connection) -> None:
+        if self.begin is not None and not connection.in_transaction:
+            connection.execute(self.begin)
+
+
 class Cursor(AsyncAdapt_aiosqlite_cursor):
     """Has all its rows at once, as SQLAlchemy's has, and no cursor of the driver's left open."""
 
     __slots__ = ("_told", "arraysize")
 
-    def __init__(self, connection: AsyncAdapt_aiosqlite_connection) -> None:
+    def __init__(self, connection: "Connection") -> None:
         self._adapt_connection = connection
         self._connection = connection._connection  # noqa: SLF001 -- as SQLAlchemy's own cursor does
         self._soft_closed_memoized = EMPTY_DICT
@@ -56,16 +98,24 @@ class Cursor(AsyncAdapt_aiosqlite_cursor):
         return self._told.lastrowid
 
     async def _execute_async(self, operation: str, parameters: Any) -> None:
-        await self._in_thread(_execute, operation, parameters or ())
+        def work(cursor: sqlite3.Cursor) -> _Told:
+            cursor.execute(operation, parameters or ())
+            rows = cursor.fetchall()
+            return _Told(cursor.description, cursor.rowcount, cursor.lastrowid, rows)
+
+        await self._in_thread(work)
 
     async def _executemany_async(self, operation: str, parameters: Iterable[Any]) -> None:
-        await self._in_thread(_execute_many, operation, parameters)
+        def work(cursor: sqlite3.Cursor) -> _Told:
+            cursor.executemany(operation, parameters)
+            return _Told(None, cursor.rowcount, cursor.lastrowid, ())
 
-    async def _in_thread(self, run: Any, operation: str, parameters: Any) -> None:
-        driver: Any = self._connection
-        async with self._adapt_connection._execute_mutex:  # noqa: SLF001 -- as above
-            # aiosqlite's own methods are one step each; its private one runs a function in the thread.
-            self._told = await driver._execute(run, driver._conn, operation, parameters)  # noqa: SLF001 -- as above
+        await self._in_thread(work)
+
+    async def _in_thread(self, work: Callable[[sqlite3.Cursor], _Told]) -> None:
+        connection: Any = self._adapt_connection
+        async with connection._execute_mutex:  # noqa: SLF001 -- as above
+            self._told = await in_thread(self._connection, connection.rules.run, work)
             self._rows = deque(self._told.rows)
 
     async def _async_soft_close(self) -> None:
@@ -75,19 +125,74 @@ class Cursor(AsyncAdapt_aiosqlite_cursor):
         self._rows.clear()
 
 
-class Connection(AsyncAdapt_aiosqlite_connection):
+class StreamCursor(AsyncAdapt_aiosqlite_ss_cursor):
+    """Takes its rows from SQLite as they are asked for."""
+
     __slots__ = ()
-    _cursor_cls = Cursor  # type: ignore[assignment]  # a type that is narrower than SQLAlchemy wrote it down
+
+    async def _execute_async(self, operation: Any, parameters: Any) -> Any:
+        await in_thread(self._connection, self._adapt_connection.rules.open)  # type: ignore[attr-defined]  # our Connection
+        return await super()._execute_async(operation, parameters)
+
+
+class Connection(AsyncAdapt_aiosqlite_connection):
+    __slots__ = ("rules",)
+    _cursor_cls = Cursor  # type: ignore[assignment]  # narrower than SQLAlchemy wrote it down
+    _ss_cursor_cls = StreamCursor
+
+    def __init__(self, driver: "Driver", connection: Any, rules: _Rules) -> None:
+        super().__init__(driver, connection)
+        self.rules = rules
 
 
 class Driver(AsyncAdapt_aiosqlite_dbapi):
-    """The module that an engine is given instead of aiosqlite."""
+    """The module that an engine is given instead of aiosqlite.
 
-    def __init__(self) -> None:
+    Connections run `pragmas` first; `begin` opens a transaction before a statement that finds none; statements are
+    interrupted after `limit` seconds.
+    """
+
+    def __init__(self, pragmas: Sequence[str], *, begin: str | None = None, limit: float = math.inf) -> None:
         super().__init__(aiosqlite, sqlite3)
+        self._pragmas = pragmas
+        self._begin = begin
+        self._limit = limit
 
     def connect(self, *arguments: Any, **keywords: Any) -> Connection:
-        return Connection(self, await_(_connect(*arguments, **keywords)))  # type: ignore[arg-type]  # as SQLAlchemy's own
+        rules = _Rules(self._begin, self._limit)
+        return Connection(self, await_(self._opened(rules, *arguments, **keywords)), rules)
+
+    async def _opened(self, rules: _Rules, *arguments: Any, **keywords: Any) -> aiosqlite.Connection:
+        connection = await _connect(*arguments, **keywords)
+        try:
+            await in_thread(connection, self._prepare, rules)
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection, rules: _Rules) -> None:
+        prepare(connection, self._pragmas)
+        if self._limit < math.inf:
+            connection.set_progress_handler(rules.passed, _STEPS)
+
+
+def prepare(connection: sqlite3.Connection, pragmas: Sequence[str]) -> None:
+    """What every connection of ours has, those of reader threads too."""
+    for pragma in pragmas:
+        connection.execute(pragma).close()
+    connection.create_function("regexp", 2, _matches, deterministic=True)
+
+
+def _matches(pattern: str, value: str | None) -> bool | None:
+    """As SQLAlchemy has it: SQLite knows the operator REGEXP, and no function behind it."""
+    return None if value is None else re.search(pattern, value) is not None
+
+
+async def in_thread(connection: Any, run: Callable[..., Any], *arguments: Any) -> Any:
+    """Call `run(sqlite3_connection, ...)` in the thread of an aiosqlite connection."""
+    # aiosqlite's own methods are one step each; its private one runs a function in the thread.
+    return await connection._execute(run, connection._conn, *arguments)  # noqa: SLF001 -- there is no public one
 
 
 async def _connect(*arguments: Any, **keywords: Any) -> aiosqlite.Connection:
@@ -104,28 +209,3 @@ async def _connect(*arguments: Any, **keywords: Any) -> aiosqlite.Connection:
         while thread.is_alive():  # noqa: ASYNC110 -- it has been told to end, and tells nobody when it has
             await asyncio.sleep(0.001)
         raise
-
-
-def _execute(connection: sqlite3.Connection, operation: str, parameters: Any) -> _Told:
-    cursor = connection.cursor()
-    try:
-        cursor.execute(operation, parameters)
-        rows = cursor.fetchall()
-        return _Told(cursor.description, cursor.rowcount, cursor.lastrowid, rows)
-    except BaseException:
-        forget_error(connection)
-        raise
-    finally:
-        cursor.close()
-
-
-def _execute_many(connection: sqlite3.Connection, operation: str, parameters: Iterable[Any]) -> _Told:
-    cursor = connection.cursor()
-    try:
-        cursor.executemany(operation, parameters)
-        return _Told(None, cursor.rowcount, cursor.lastrowid, ())
-    except BaseException:
-        forget_error(connection)
-        raise
-    finally:
-        cursor.close()

@@ -1,0 +1,26 @@
+"""The one connection that writes."""
+
+import asyncio
+from typing import Any
+
+from sqlalchemy import AsyncAdaptedQueuePool
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from leyden.data.errors import UnitOfWorkError
+
+
+class WriterPool(AsyncAdaptedQueuePool):
+    """A task that has the connection and asks for it again would wait for itself."""
+
+    _holder: asyncio.Task[Any] | None = None
+
+    def _do_get(self) -> ConnectionPoolEntry:
+        if self._holder is not None and self._holder is asyncio.current_task():
+            raise UnitOfWorkError
+        entry = super()._do_get()
+        self._holder = asyncio.current_task()
+        return entry
+
+    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
+        self._holder = None  # first: whoever waits is given the connection by the next line
+        super()._do_return_conn(record)
