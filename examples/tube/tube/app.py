@@ -2,7 +2,7 @@
 
 from leyden import auth, create_app, data, http
 
-from tube import channels, demo, pages, videos, wallet
+from tube import channels, dashboard, demo, pages, videos, wallet
 from tube.settings import Settings
 
 settings = Settings()
@@ -14,6 +14,7 @@ app = create_app(
         channels.battery(),
         videos.battery(),
         wallet.battery(),
+        dashboard.battery(),
         pages.battery(),
         demo.battery(),
     ],

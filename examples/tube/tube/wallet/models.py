@@ -7,6 +7,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 MOST = 2**53 - 1
 """The largest amount, in minor units: what every JSON parser reads exactly."""
 
+CURRENCY = "EUR"
+
 
 class Wallet(Model):
     """What one user has, in the smallest unit of the currency: cents, never a float."""
@@ -18,7 +20,7 @@ class Wallet(Model):
     # A ledger outlives the accounts in it.
     user_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"), unique=True)
     balance: Mapped[int] = mapped_column(BigInteger, default=0)
-    currency: Mapped[str] = mapped_column(String(3), default="EUR")
+    currency: Mapped[str] = mapped_column(String(3), default=CURRENCY)
 
 
 class Transfer(Model):

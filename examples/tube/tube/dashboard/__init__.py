@@ -1,0 +1,5 @@
+"""What the owner of a channel sees at a glance."""
+
+from tube.dashboard.wiring import battery
+
+__all__ = ["battery"]
