@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
@@ -12,7 +13,10 @@ from leyden.data.errors import UnitOfWorkError
 class ReadingSession(Session):
     """SQLAlchemy's session on connections that commit by themselves: each statement gives its connection back."""
 
+    snapshots: Engine
+    """What streams come from: a cursor on the server needs a transaction."""
     _depth = 0
+    _streams = False
 
     def execute(self, *args: Any, **options: Any) -> Any:
         return self._let_go_after(super().execute, args, options)
@@ -31,13 +35,17 @@ class ReadingSession(Session):
         super().flush(objects)
 
     def _let_go_after(self, run: Callable[..., Any], args: Any, options: dict[str, Any]) -> Any:
-        self._depth += 1  # what is loaded beside the rows runs inside, on the same connection
+        if self._depth:  # what is loaded beside the rows, on the same connection
+            return run(*args, **options)
+        if (given := options.get("execution_options")) and given.get("stream_results"):
+            self._streams = True  # a stream ends with its connection, which stays until the session ends
+            options["bind_arguments"] = {"bind": self.snapshots, **(options.get("bind_arguments") or {})}
+        self._depth = 1
         try:
             return run(*args, **options)
         finally:
-            self._depth -= 1
-            streams = (options.get("execution_options") or {}).get("stream_results")
-            if not self._depth and not streams:
+            self._depth = 0
+            if not self._streams:
                 self._let_go()
 
     def _let_go(self) -> None:
@@ -46,10 +54,15 @@ class ReadingSession(Session):
 
 
 class ReadSession(AsyncSession):
-    """A session for `select` alone; `database` is where it reads."""
+    """A session for `select` alone; `database` is where it reads.
+
+    What it streams is as of one moment, on a connection for snapshots that it keeps to its end.
+    """
 
     sync_session_class = ReadingSession
+    sync_session: ReadingSession
 
     def __init__(self, database: Any, bind: AsyncEngine, **options: Any) -> None:
         super().__init__(bind, **options)
         self.database = database
+        self.sync_session.snapshots = database.snapshots.sync_engine
