@@ -18,6 +18,7 @@ from leyden.data.backend import Use
 from leyden.data.base import CLOCK_OPTION
 from leyden.data.engines import watch
 from leyden.data.errors import ContentionError, DatabaseDownError, LockedError, UnitOfWorkError
+from leyden.data.events import QueryRan
 from leyden.data.lanes import Lane, Watched
 from leyden.data.pool import PoolStatus, pool_status
 from leyden.data.read_sessions import ReadSession
@@ -57,6 +58,7 @@ class Database:
         self.backend = backend_for(settings)
         self.options = {CLOCK_OPTION: clock or SystemClock()}
         self._events = events or Events()
+        self._watched = False
         self.writer = self._engine(Use.WRITE, settings.pool_size)
         self.readers = self._engine(Use.READ, settings.pool_size)
         self.snapshots = self._engine(Use.SNAPSHOT, settings.snapshot_pool_size)
@@ -188,21 +190,28 @@ class Database:
         return inner
 
     def _engine(self, use: Use, size: int) -> AsyncEngine:
-        engine = self.backend.engine(use, size)
-        watch(engine, self._events)
-        return engine.execution_options(**self.options)
+        return self.backend.engine(use, size).execution_options(**self.options)
 
     def _lane(self, use: Use, engine: AsyncEngine) -> Lane | None:
         lane = self.backend.lane(use, engine)
         return Watched(lane, self._events) if lane is not None else None
 
+    def _watch(self) -> None:
+        """From when somebody listens: SQLAlchemy's events cost every statement something, heard or not."""
+        if self._events.heard(QueryRan) and not self._watched:
+            self._watched = True
+            for engine in (self.writer, self.readers, self.snapshots):
+                watch(engine, self._events)
+
     def _reading(self) -> AsyncSession:
+        self._watch()
         if self._connection is not None:
             return self._open(self.readers, autoflush=False)
         return ReadSession(self, self.readers, expire_on_commit=False, close_resets_only=False, autoflush=False)
 
     def _open(self, engine: AsyncEngine, **options: Any) -> AsyncSession:
         """Objects stay readable after the commit; a session used after its end is an error, not a new transaction."""
+        self._watch()
         if self._connection is not None:
             options["join_transaction_mode"] = "create_savepoint"
         return AsyncSession(self._connection or engine, expire_on_commit=False, close_resets_only=False, **options)
@@ -234,18 +243,19 @@ def _drivers(error: BaseException) -> BaseException:
     return getattr(error, "orig", None) or error.__cause__ or error
 
 
-DatabaseDep = Annotated[Database, Depends(resource(Database))]
+_database = resource(Database)
+DatabaseDep = Annotated[Database, Depends(_database)]
 
 
-async def unit_of_work(connection: HTTPConnection, database: DatabaseDep) -> AsyncIterator[AsyncSession]:
+async def unit_of_work(connection: HTTPConnection) -> AsyncIterator[AsyncSession]:
     _refuse_socket(connection, "SessionDep", "session")
-    async with database.session() as session:
+    async with (await _database(connection)).session() as session:
         yield session
 
 
-async def read_session(connection: HTTPConnection, database: DatabaseDep) -> AsyncIterator[AsyncSession]:
+async def read_session(connection: HTTPConnection) -> AsyncIterator[AsyncSession]:
     _refuse_socket(connection, "ReaderDep", "reader")
-    async with database.reader() as session:
+    async with (await _database(connection)).reader() as session:
         yield session
 
 
