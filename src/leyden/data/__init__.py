@@ -26,6 +26,7 @@ from leyden.data.pages import CursorPage, Page, PageDep, PageParams, paginate
 from leyden.data.pool import PoolStatus
 from leyden.data.prepared import Prepared, prepared
 from leyden.data.settings import DataSettings
+from leyden.data.streams import RowStream, stream_csv, stream_json_lines
 from leyden.data.totals import Total
 from leyden.data.types import Document, Timestamp
 from leyden.data.upserts import upsert
@@ -66,6 +67,7 @@ __all__ = [
     "Prepared",
     "QueryRan",
     "ReaderDep",
+    "RowStream",
     "SessionDep",
     "StaleError",
     "Timestamp",
@@ -84,6 +86,8 @@ __all__ = [
     "paginate",
     "prepared",
     "set_etag",
+    "stream_csv",
+    "stream_json_lines",
     "upsert",
     "uuid7",
 ]

@@ -55,6 +55,7 @@ class Prepared(Generic[T_co]):
             raise ConfigurationError("Only select(...), insert(...), update(...) and delete(...) can be prepared.")
         self.statement, self._names = _with_names(statement)
         self._use = Use.READ if isinstance(statement, Select) else Use.WRITE
+        self.into = into
         self._into = _into(into, self._names)
         self._plans: WeakKeyDictionary[Dialect, dict[tuple[str, ...], Plan | None]] = WeakKeyDictionary()
 
