@@ -1,20 +1,23 @@
 """A statement compiled once: its SQL, where its arguments go, and how its rows come back."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, Column, Delete, Dialect, Insert, Select, Update
+from sqlalchemy import BindParameter, Column, Dialect, Select
 from sqlalchemy.exc import CompileError
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.schema import CallableColumnDefault, ScalarElementColumnDefault
 from sqlalchemy.types import TypeEngine
 
 from leyden.core import ConfigurationError
+from leyden.data.statements import Declared
 
 Row = Sequence[Any]
 Convert = Callable[[Any], Any]
-Statement = Select[*tuple[Any, ...]] | Insert | Update | Delete
+
+TRANSLATED = "schema_translate_map"
+"""The option that only SQLAlchemy's own execution honours: other names in the SQL for each connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,29 +32,36 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
-    """One argument: a parameter of the caller, a column's default, or a value of the statement's own."""
+class Placeholders:
+    """Where the values of the placeholders come from, by the names these have in the SQL."""
 
-    name: str
-    given: bool
-    convert: Convert | None
-    default: Any = None
-    value: Any = None
-    compute: Callable[[], Any] | None = None
+    order: list[tuple[str, Convert | None]] = field(default_factory=list)
+    given: dict[str, str] = field(default_factory=dict)
+    constants: dict[str, Any] = field(default_factory=dict)
+    computed: dict[str, Callable[[], Any]] = field(default_factory=dict)
+    defaults: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
+
+    def straight(self) -> tuple[str, ...] | None:
+        """The caller's names in the order of the placeholders, if that is all there is to it."""
+        plain = all(name in self.given and convert is None for name, convert in self.order)
+        return tuple(self.given[name] for name, _ in self.order) if plain else None
+
+    def of(self, values: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[Any, ...]:
+        found = self.constants | {name: values[key] for name, key in self.given.items()}
+        for name, compute in self.computed.items():
+            found[name] = compute()
+        for name, default in self.defaults.items():
+            found[name] = default(Context(options, found))
+        return tuple([found[name] if convert is None else convert(found[name]) for name, convert in self.order])
 
 
 class Plan:
     """Runs on any connection of the dialect it was compiled for; the first one that runs it lets it `learn`."""
 
-    __slots__ = ("_slots", "_straight", "convert", "learned", "names", "returns", "sql", "types", "writes")
+    __slots__ = ("_placeholders", "_straight", "convert", "learned", "names", "returns", "sql", "types")
 
     def __init__(
-        self,
-        sql: str,
-        slots: Sequence[Slot],
-        *,
-        names: Sequence[str],
-        types: Sequence[TypeEngine[Any]],
+        self, sql: str, placeholders: Placeholders, *, names: Sequence[str], types: Sequence[TypeEngine[Any]]
     ) -> None:
         self.sql: Final = sql
         self.names: Final = tuple(names)
@@ -59,9 +69,8 @@ class Plan:
         self.returns: Final = bool(names)
         self.learned = False
         self.convert: Callable[[Row], Row] | None = None
-        self._slots: Final = tuple(slots)
-        plain = all(slot.given and slot.convert is None for slot in slots)
-        self._straight: Final = tuple(slot.name for slot in slots) if plain else None
+        self._placeholders: Final = placeholders
+        self._straight: Final = placeholders.straight()
 
     def arguments(self, values: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[Any, ...]:
         """In the order of the placeholders, as the driver wants them; `options` are what column defaults are told.
@@ -70,7 +79,7 @@ class Plan:
         """
         if self._straight is not None:
             return tuple([values[name] for name in self._straight])
-        return tuple([_argument(slot, values, options) for slot in self._slots])
+        return self._placeholders.of(values, options)
 
     def rows(self, rows: Sequence[Row]) -> Sequence[Row]:
         """The driver's rows with the values that SQLAlchemy would have given."""
@@ -87,18 +96,6 @@ class Plan:
         self.learned = True
 
 
-def _argument(slot: Slot, values: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
-    if slot.given:
-        value = values[slot.name]
-    elif slot.default is not None:
-        value = slot.default(Context(options, values))
-    elif slot.compute is not None:
-        value = slot.compute()
-    else:
-        return slot.value
-    return value if slot.convert is None else slot.convert(value)
-
-
 def _converter(converts: Sequence[Convert | None]) -> Callable[[Row], Row]:
     steps = tuple(converts)
 
@@ -108,87 +105,100 @@ def _converter(converts: Sequence[Convert | None]) -> Callable[[Row], Row]:
     return convert
 
 
-def compile_plan(statement: Statement, dialect: Dialect, given: Sequence[str], names: Sequence[str]) -> Plan | None:
+def compile_plan(declared: Declared, dialect: Dialect, given: Sequence[str]) -> Plan | None:
     """None where only SQLAlchemy knows how to run it, such as an IN over a list of unknown length.
 
     Raises ConfigurationError for parameters that the statement does not have, or lacks.
     """
-    compiled = _compiled(statement, dialect, given)
-    _check_parameters(compiled, given)
-    if not _understood(compiled, names):
+    _refuse_returning(declared, dialect)
+    # A parameter of the statement's own may be called like a column; others that are, are values for the column.
+    keys = {declared.columns.get(name, name): name for name in given if name not in declared.bound}
+    compiled = _compiled(declared, dialect, list(keys))
+    _check_parameters(declared, compiled, given, keys)
+    placeholders = _placeholders(compiled, given, keys) if _understood(declared, compiled) else None
+    if placeholders is None:
         return None
-    slots = _slots(compiled, given)
-    if slots is None:
-        return None
-    return Plan(
-        compiled.string,
-        slots,
-        names=names,
-        types=[column.type for column in compiled._result_columns],  # noqa: SLF001 -- the one place that has them
-    )
+    types = [column.type for column in compiled._result_columns]  # noqa: SLF001 -- the one place that has them
+    return Plan(compiled.string, placeholders, names=declared.names, types=types)
 
 
-def _compiled(statement: Statement, dialect: Dialect, given: Sequence[str]) -> SQLCompiler:
-    keys = None if isinstance(statement, Select) else list(given)
+def _refuse_returning(declared: Declared, dialect: Dialect) -> None:
+    if not declared.names or isinstance(declared.statement, Select):
+        return
+    kind = declared.statement.__visit_name__
+    if not getattr(dialect, f"{kind}_returning"):
+        raise ConfigurationError(
+            f"{dialect.name} has no {kind.upper()} ... RETURNING. Leave `returning` out, call .changed(...), and select "
+            "the rows in the same unit of work."
+        )
+
+
+def _compiled(declared: Declared, dialect: Dialect, keys: list[str]) -> SQLCompiler:
+    selects = isinstance(declared.statement, Select)
     try:
-        return statement.compile(dialect=dialect, column_keys=keys)
+        return declared.statement.compile(dialect=dialect, column_keys=None if selects else keys)
     except CompileError as error:
         raise ConfigurationError(f"This statement cannot be written for {dialect.name}: {error}") from error
 
 
-def _check_parameters(compiled: SQLCompiler, given: Sequence[str]) -> None:
-    known = {bind.key: bind for bind in compiled.binds.values() if not bind.unique}
+def _check_parameters(declared: Declared, compiled: SQLCompiler, given: Sequence[str], keys: Mapping[str, str]) -> None:
+    known = {keys.get(bind.key, bind.key): bind for bind in compiled.binds.values() if not bind.unique}
     if strange := [name for name in given if name not in known]:
+        names = sorted({*known, *declared.columns})
         raise ConfigurationError(
-            f"The statement has no parameter '{strange[0]}'. It has: {', '.join(sorted(known)) or 'none'}."
+            f"The statement has no parameter '{strange[0]}'. It has: {', '.join(names) or 'none'}."
         )
     if lacking := [name for name, bind in known.items() if bind.required and name not in given]:
         raise ConfigurationError(f"The statement needs the parameter '{lacking[0]}'.")
 
 
-def _understood(compiled: SQLCompiler, names: Sequence[str]) -> bool:
+def _understood(declared: Declared, compiled: SQLCompiler) -> bool:
     return (
         compiled.positional
         and not compiled.post_compile_params
         and not compiled.literal_execute_params
         and not compiled.escaped_bind_names
-        and len(compiled._result_columns) == len(names)  # noqa: SLF001 -- as above
+        and len(compiled._result_columns) == len(declared.names)  # noqa: SLF001 -- as above
+        and TRANSLATED not in declared.statement.get_execution_options()
     )
 
 
-def _slots(compiled: SQLCompiler, given: Sequence[str]) -> list[Slot] | None:
-    defaults = {column.key: column for column in (*compiled.insert_prefetch, *compiled.update_prefetch)}
-    slots = []
+def _placeholders(compiled: SQLCompiler, given: Sequence[str], keys: Mapping[str, str]) -> Placeholders | None:
+    found = Placeholders()
     for name in compiled.positiontup or ():
-        slot = _slot(name, compiled, given, defaults)
-        if slot is None:
+        convert = compiled._bind_processors.get(name)  # noqa: SLF001 -- what SQLAlchemy itself applies
+        if convert is not None and not callable(convert):  # one for each part of a composite value
             return None
-        slots.append(slot)
-    return slots
+        found.order.append((name, convert))
+        if not _is_default(compiled, name):
+            _add(found, name, compiled.binds[name], given, keys)
+    columns = [(column, column.default) for column in compiled.insert_prefetch]
+    columns += [(column, column.onupdate) for column in compiled.update_prefetch]
+    return found if all(_add_default(found, column, default) for column, default in columns) else None
 
 
-def _slot(name: str, compiled: SQLCompiler, given: Sequence[str], defaults: Mapping[str, Column[Any]]) -> Slot | None:
-    bind: BindParameter[Any] = compiled.binds[name]
-    found = compiled._bind_processors.get(name)  # noqa: SLF001 -- what SQLAlchemy itself applies
-    if found is not None and not callable(found):  # one for each part of a composite value
-        return None
-    convert: Convert | None = found
-    key = bind.key if bind.key in given else name
+def _is_default(compiled: SQLCompiler, name: str) -> bool:
+    return any(column.key == name for column in (*compiled.insert_prefetch, *compiled.update_prefetch))
+
+
+def _add(
+    found: Placeholders, name: str, bind: BindParameter[Any], given: Sequence[str], keys: Mapping[str, str]
+) -> None:
+    key = keys.get(bind.key, bind.key)
     if key in given:
-        return Slot(key, given=True, convert=convert)
-    if (column := defaults.get(name)) is not None:
-        return _default(column, convert, update=column in compiled.update_prefetch)
-    if bind.callable is not None:
-        return Slot(name, given=False, convert=convert, compute=bind.callable)
-    value = bind.effective_value
-    return Slot(name, given=False, convert=None, value=value if convert is None else convert(value))
+        found.given[name] = key
+    elif bind.callable is not None:
+        found.computed[name] = bind.callable
+    else:
+        found.constants[name] = bind.value
 
 
-def _default(column: Column[Any], convert: Convert | None, *, update: bool) -> Slot | None:
-    default = column.onupdate if update else column.default
-    if not isinstance(default, ScalarElementColumnDefault | CallableColumnDefault):
-        return None
+def _add_default(found: Placeholders, column: Column[Any], default: Any) -> bool:
+    """Whether it is one that needs nothing of the database."""
     if isinstance(default, ScalarElementColumnDefault):
-        value = default.arg
-        return Slot(column.key, given=False, convert=None, value=value if convert is None else convert(value))
-    return Slot(column.key, given=False, convert=convert, default=default.arg)
+        found.constants[column.key] = default.arg
+    elif isinstance(default, CallableColumnDefault):
+        found.defaults[column.key] = default.arg
+    else:
+        return False
+    return True

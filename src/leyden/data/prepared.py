@@ -1,23 +1,25 @@
 """Statements declared once, and run straight on the driver."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Generic, TypeVar, cast, overload
 from weakref import WeakKeyDictionary
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, CursorResult, Delete, Dialect, Insert, Select, Update, inspect
+from sqlalchemy import Connection, CursorResult, Dialect, Select
 from sqlalchemy.engine import result_tuple
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapper
-from sqlalchemy.orm.util import AliasedInsp
 
 from leyden.core import ConfigurationError
 from leyden.data.backend import Use
+from leyden.data.cursors import CursorParams
 from leyden.data.database import Database
 from leyden.data.errors import DatabaseDownError, UnitOfWorkError
 from leyden.data.lanes import Answer, Lane
-from leyden.data.plans import Plan, Row, Statement, compile_plan
+from leyden.data.pages import CursorPage, Page, PageParams, paginate
+from leyden.data.plans import TRANSLATED, Plan, Row, compile_plan
+from leyden.data.statements import Declared, Statement, declare
+from leyden.data.totals import Total
 from leyden.data.translation import translate
 
 S = TypeVar("S")
@@ -51,16 +53,14 @@ class Prepared(Generic[T_co]):
     """
 
     def __init__(self, statement: Statement, *, into: Any = None) -> None:
-        if not isinstance(statement, Select | Insert | Update | Delete):
-            raise ConfigurationError("Only select(...), insert(...), update(...) and delete(...) can be prepared.")
-        self.statement, self._names = _with_names(statement)
-        self._use = Use.READ if isinstance(statement, Select) else Use.WRITE
+        self._declared = declare(statement)
+        self.statement = self._declared.statement
         self.into = into
-        self._into = _into(into, self._names)
+        self._into = _into(into, self._declared)
         self._plans: WeakKeyDictionary[Dialect, dict[tuple[str, ...], Plan | None]] = WeakKeyDictionary()
 
     def __repr__(self) -> str:
-        return f"prepared({' '.join(str(self.statement).split())})"
+        return str(self._declared)
 
     async def __call__(self, where: Where, /, **parameters: Any) -> T_co | None:
         """The only row, or None. Raises ConfigurationError when there are several: `all` is for those."""
@@ -74,37 +74,68 @@ class Prepared(Generic[T_co]):
         return self._into(await self._rows(where, parameters))
 
     async def changed(self, where: Where, /, **parameters: Any) -> int:
-        """How many rows an insert, update or delete without `returning` has changed."""
-        return (await self._answer(where, parameters)).changed
+        """How many rows an insert, update or delete has changed."""
+        if isinstance(self.statement, Select):
+            raise ConfigurationError(f"{self} changes nothing. Call it, or .all(...).")
+        answer = await self._answer(where, parameters)
+        return len(answer.rows) if self._declared.names else answer.changed
+
+    @overload
+    async def pages(
+        self, where: Where, page: PageParams, total: Total | None = None, /, **parameters: Any
+    ) -> Page[T_co]: ...
+    @overload
+    async def pages(
+        self, where: Where, page: CursorParams, total: Total | None = None, /, **parameters: Any
+    ) -> CursorPage[T_co]: ...
+    async def pages(
+        self, where: Where, page: PageParams | CursorParams, total: Total | None = None, /, **parameters: Any
+    ) -> Page[Any] | CursorPage[Any]:
+        """One page of the rows of a select, as `paginate` makes it, through SQLAlchemy's own execution."""
+        if not isinstance(self.statement, Select):
+            raise ConfigurationError(f"{self} has no pages: only a select has. Call .all(...).")
+        if isinstance(where, Database):
+            async with where.reader() as session:
+                return await self.pages(session, page, total, **parameters)
+        await self._checked(where, parameters)
+        found: Any = await paginate(where, self.statement.params(parameters), page, total=total)
+        rows = [(item,) for item in found.items] if len(self._declared.names) == 1 else found.items
+        shaped: Page[Any] | CursorPage[Any] = found.model_copy(update={"items": self._into(rows)})
+        return shaped
 
     async def stream(self, where: Where, /, **parameters: Any) -> AsyncIterator[T_co]:
         """Row by row, of which few are in memory at once; on a database all as of one moment."""
-        if isinstance(where, Database):
-            async with where.snapshot() as session:
+        database = _database_of(where)
+        if database is not None:
+            self._refuse_alone(where)
+            async with database.snapshot() as session:
                 async for row in self._stream(session, parameters):
                     yield row
         else:
-            async for row in self._stream(where, parameters):
+            async for row in self._stream(cast("AsyncSession", where), parameters):
                 yield row
 
     async def _stream(self, session: AsyncSession, parameters: dict[str, Any]) -> AsyncIterator[T_co]:
-        result = await session.stream(self.statement, parameters)
-        async for rows in result.partitions(STREAMED):
-            for row in self._into(rows):
-                yield row
+        self._refuse_without_rows()
+        await self._checked(session, parameters)
+        result = await session.stream(*self._declared.bind(parameters))
+        try:
+            async for rows in result.partitions(STREAMED):
+                for row in self._into(rows):
+                    yield row
+        finally:
+            await result.close()
 
     async def _rows(self, where: Where, parameters: dict[str, Any]) -> Sequence[Row]:
-        if not self._names:
-            raise ConfigurationError(f"{self} has no rows to give. Add .returning(...), or call .changed(...).")
+        self._refuse_without_rows()
         return (await self._answer(where, parameters)).rows
 
     async def _answer(self, where: Where, parameters: dict[str, Any]) -> Answer:
-        database = where if isinstance(where, Database) else getattr(where, "database", None)
+        database = _database_of(where)
         if database is None:
             return await self._within(cast("AsyncSession", where), parameters)
-        if where is not database and self._use is Use.WRITE:
-            raise UnitOfWorkError("This session only reads. Give a statement that writes SessionDep's session.")
-        lane = database.lane(self._use)
+        self._refuse_alone(where)
+        lane = database.lane(Use.WRITE if self._declared.writes else Use.READ)
         if lane is None:
             return await self._by_session(database, parameters)
         return await self._straight(database, lane, parameters)
@@ -119,7 +150,7 @@ class Prepared(Generic[T_co]):
             try:
                 answer = await lane.run(plan, arguments)
             except (DBAPIError, DatabaseDownError) as error:
-                if self._use is Use.WRITE or not _lost(error):
+                if self._declared.writes or not _lost(error):
                     raise
                 answer = await lane.run(plan, arguments)
         except SQLAlchemyError as error:
@@ -136,22 +167,21 @@ class Prepared(Generic[T_co]):
     def _plan(self, dialect: Dialect, given: tuple[str, ...]) -> Plan | None:
         plans = self._plans.setdefault(dialect, {})
         if given not in plans:
-            plans[given] = compile_plan(self.statement, dialect, given, self._names)
+            plans[given] = compile_plan(self._declared, dialect, given)
         return plans[given]
 
     async def _by_session(self, database: Database, parameters: dict[str, Any]) -> Answer:
-        async with database.reader() if self._use is Use.READ else database.session() as session:
+        async with database.session() if self._declared.writes else database.reader() as session:
+            await self._checked(session, parameters)
             return await self._by_sqlalchemy(session, parameters)
 
     async def _within(self, session: AsyncSession, parameters: dict[str, Any]) -> Answer:
         """On the session's own connection, after what waits to be written."""
-        if session.autoflush and (session.new or session.dirty or session.deleted):
-            await session.flush()
+        plan = await self._checked(session, parameters)
         connection = await session.connection()
-        plan = self._plan(connection.dialect, tuple(parameters))
-        if plan is None:
-            return await self._by_sqlalchemy(session, parameters)
         options = cast("Connection", connection.sync_connection).get_execution_options()
+        if plan is None or TRANSLATED in options:
+            return await self._by_sqlalchemy(session, parameters)
         result = await connection.exec_driver_sql(plan.sql, plan.arguments(parameters, options))
         if not plan.returns:
             return Answer((), result.rowcount)
@@ -159,45 +189,46 @@ class Prepared(Generic[T_co]):
             plan.learn(connection.dialect, [column[1] for column in result.cursor.description])
         return Answer(plan.rows([tuple(row) for row in result]), -1)
 
+    async def _checked(self, session: AsyncSession, parameters: dict[str, Any]) -> Plan | None:
+        """The plan on the session's connection, to which what waits to be written is sent first."""
+        if session.autoflush and (session.new or session.dirty or session.deleted):
+            await session.flush()
+        return self._plan((await session.connection()).dialect, tuple(parameters))
+
     async def _by_sqlalchemy(self, session: AsyncSession, parameters: dict[str, Any]) -> Answer:
-        self._plan((await session.connection()).dialect, tuple(parameters))  # which refuses wrong parameters
-        result = await session.execute(self.statement, parameters)
-        if not self._names:
+        result = await session.execute(*self._declared.bind(parameters))
+        if not self._declared.names:
             return Answer((), cast("CursorResult[Any]", result).rowcount)
         return Answer([tuple(row) for row in result], -1)
 
+    def _refuse_without_rows(self) -> None:
+        if not self._declared.names:
+            raise ConfigurationError(f"{self} has no rows to give. Add .returning(...), or call .changed(...).")
 
-def _with_names(statement: Statement) -> tuple[Statement, tuple[str, ...]]:
-    """The statement, and what the columns of its rows are called; a whole model stands for all of its columns."""
-    if isinstance(statement, Select):
-        columns = [column for found in statement.column_descriptions for column in _columns(found)]
-        names = tuple(name for name, _ in columns)
-        _refuse_twice(names)
-        return statement.with_only_columns(*(column for _, column in columns)), names
-    names = tuple(name for found in statement.returning_column_descriptions for name, _ in _columns(found))
-    _refuse_twice(names)
-    return statement.inline() if isinstance(statement, Insert) else statement, names
-
-
-def _columns(found: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    entity = inspect(found["expr"], raiseerr=False)
-    if not isinstance(entity, Mapper | AliasedInsp):
-        return [(found["name"], found["expr"])]
-    return [(key, getattr(found["expr"], key)) for key in entity.mapper.column_attrs.keys()]  # noqa: SIM118 -- no dict
+    def _refuse_alone(self, where: Where) -> None:
+        """What makes no sense outside of a unit of work."""
+        if not isinstance(where, Database) and self._declared.writes:
+            raise UnitOfWorkError("This session only reads. Give a statement that writes SessionDep's session.")
+        if self._declared.locks:
+            raise UnitOfWorkError(
+                "Rows stay locked until a unit of work ends. Give the statement SessionDep's session."
+            )
 
 
-def _refuse_twice(names: Sequence[str]) -> None:
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ConfigurationError(f"Two columns of the statement are called '{twice[0]}'. Give one of them a label.")
+def _database_of(where: Where) -> Database | None:
+    """Where a statement stands alone; None for a session that has a transaction."""
+    return where if isinstance(where, Database) else getattr(where, "database", None)
 
 
 def _lost(error: Exception) -> bool:
     return isinstance(error, DatabaseDownError) or bool(getattr(error, "connection_invalidated", False))
 
 
-def _into(into: Any, names: tuple[str, ...]) -> Callable[[Sequence[Any]], list[Any]]:
+def _into(into: Any, declared: Declared) -> Callable[[Sequence[Any]], list[Any]]:
     """From rows to what the caller wants."""
+    names = declared.names
     if into is not None:
+        declared.refuse_nameless()
         validate = TypeAdapter(list[into]).validator.validate_python
         return lambda rows: validate([dict(zip(names, row, strict=True)) for row in rows])
     if len(names) == 1:
