@@ -38,7 +38,8 @@ async def test_an_owner_sees_videos_tags_and_money_at_a_glance(
     for number in range(6):
         await publish(client, ada, title=f"Number {number}", tags=["iron", f"n{number}"])
     await publish(client, ada, title="Secret", visibility="private")
-    await grant(database, uuid.UUID((await client.get("/api/auth/me", headers=ada)).json()["id"]), 500)
+    async with database.session() as session:
+        await grant(session, uuid.UUID((await client.get("/api/auth/me", headers=ada)).json()["id"]), 500)
     to = (await client.get("/api/wallet", headers=bob)).json()["id"]
     order = {"to": to, "amount": 120, "reference": str(uuid.uuid4())}
     assert (await client.post("/api/wallet/transfers", json=order, headers=ada)).status_code == 201

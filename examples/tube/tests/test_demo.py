@@ -25,7 +25,10 @@ async def test_the_demonstration_is_there_once_and_its_accounts_can_sign_in(
     assert await sown(database) == []
     assert (await client.get("/api/videos")).json()["total"] == total
     form = {"username": logins[0].email, "password": logins[0].password}
-    assert (await client.post("/api/auth/login", data=form)).status_code == 200
+    login = await client.post("/api/auth/login", data=form)
+    assert login.status_code == 200
+    wallet = await client.get("/api/wallet", headers={"Authorization": f"Bearer {login.json()['access_token']}"})
+    assert wallet.json()["balance"] == 25_000
 
 
 async def test_deleted_channels_are_not_brought_back_and_lock_nobody_out(database: Database) -> None:

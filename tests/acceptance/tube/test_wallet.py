@@ -44,7 +44,7 @@ async def people(
     database_url: str,
 ) -> AsyncIterator[list[Person]]:
     """Three with a wallet each, on two workers; all but the last have been granted money."""
-    server = serve(database_url, workers=2, **CHEAP_HASHES)
+    server = serve(database_url, workers=2, data__pool_timeout=10, **CHEAP_HASHES)
     async with AsyncExitStack() as stack:
         found = []
         for name in ("ada", "bob", "eve"):

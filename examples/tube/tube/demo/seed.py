@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tube.channels.models import Channel
 from tube.videos.models import Video
+from tube.wallet.ledger import grant
 
 CONTENT = Path(__file__).with_name("content.toml")
 BETWEEN_VIDEOS = timedelta(hours=41)
@@ -38,6 +39,8 @@ async def seed(session: AsyncSession, accounts: Accounts, progress: Progress) ->
     if await _seeded(session, content):
         return []
     logins, owners = await _register(session, accounts, progress.track(content["people"], description="Accounts"))
+    for person in content["people"]:
+        await grant(session, owners[person["email"]], person["cents"])
     channels = {new["handle"]: _channel(owners, **new) for new in content["channels"]}
     session.add_all(channels.values())
     session.add_all(_videos(channels, progress.track(content["videos"], description="Videos")))

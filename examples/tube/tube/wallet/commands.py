@@ -36,5 +36,5 @@ async def grant_command(
         user_id = await find_user(database, email_key=email_key(email))
         if user_id is None:
             raise NotFoundError(f"Nobody has an account with the address {email}.")
-        now = await grant(database, user_id, amount)
+        now = await database.transaction(lambda session: grant(session, user_id, amount))
     typer.echo(f"Granted {amount} to {email}, whose balance is {now.balance} ({now.currency}, in minor units).")

@@ -4,7 +4,7 @@ import uuid
 
 from leyden.auth import User
 from leyden.core import FieldError
-from leyden.data import Database, get_or_create, prepared, uuid7
+from leyden.data import ConflictError, Database, get_or_create, prepared, uuid7
 from sqlalchemy import ColumnElement, bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -34,13 +34,13 @@ move = prepared(
 
 async def wallet_of(database: Database, user_id: uuid.UUID) -> WalletRead:
     """Everybody has one: it is made when it is first asked for."""
-
-    async def make(session: AsyncSession) -> WalletRead:
-        wallet, _ = await get_or_create(session, Wallet, key={"user_id": user_id})
-        return WalletRead.model_validate(wallet)
-
     found = await find_wallet(database, user_id=user_id)
-    return await database.transaction(make) if found is None else found
+    return await database.transaction(lambda session: _open(session, user_id)) if found is None else found
+
+
+async def _open(session: AsyncSession, user_id: uuid.UUID) -> WalletRead:
+    wallet, _ = await get_or_create(session, Wallet, key={"user_id": user_id})
+    return WalletRead.model_validate(wallet)
 
 
 async def send(database: Database, sender: User, order: TransferCreate) -> Transfer:
@@ -48,7 +48,15 @@ async def send(database: Database, sender: User, order: TransferCreate) -> Trans
     wallet = await wallet_of(database, sender.id)
     if order.to == wallet.id:
         raise OwnWalletError(fields=[FieldError("body.to", OwnWalletError.code, OwnWalletError.message())])
-    return await database.transaction(lambda session: _transfer(session, wallet, order))
+    try:
+        return await database.transaction(lambda session: _transfer(session, wallet, order))
+    except (ConflictError, InsufficientFundsError, UnknownWalletError) as error:
+        # Who repeats a transfer is to hear that it was made, also where it has emptied the wallet.
+        if await find_transfer(database, sender_id=wallet.id, reference=order.reference):
+            raise ReferenceUsedError(
+                fields=[FieldError("body.reference", "unique", "This is taken already.")]
+            ) from error
+        raise
 
 
 async def _transfer(session: AsyncSession, wallet: WalletRead, order: TransferCreate) -> Transfer:
@@ -59,9 +67,6 @@ async def _transfer(session: AsyncSession, wallet: WalletRead, order: TransferCr
         moved[key] = await move.changed(
             session, wallet_id=key, in_currency=wallet.currency, least=max(0, -amount), by=amount
         )
-    # First this: somebody who repeats a transfer that emptied the wallet is to hear that it was made.
-    if await find_transfer(session, sender_id=wallet.id, reference=order.reference):
-        raise ReferenceUsedError(fields=[FieldError("body.reference", "unique", "This is taken already.")])
     if not moved[order.to]:
         raise UnknownWalletError
     if not moved[wallet.id]:
@@ -73,16 +78,12 @@ async def _transfer(session: AsyncSession, wallet: WalletRead, order: TransferCr
     return transfer
 
 
-async def grant(database: Database, user_id: uuid.UUID, amount: int) -> WalletRead:
+async def grant(session: AsyncSession, user_id: uuid.UUID, amount: int) -> WalletRead:
     """Money from outside, as a row of the ledger without a sender; returns the wallet as it is then."""
-    wallet = await wallet_of(database, user_id)
-
-    async def pay_in(session: AsyncSession) -> WalletRead:
-        await move.changed(session, wallet_id=wallet.id, in_currency=wallet.currency, least=0, by=amount)
-        session.add(Transfer(recipient_id=wallet.id, amount=amount, currency=wallet.currency, reference=uuid7()))
-        return await find_wallet(session, user_id=user_id) or wallet
-
-    return await database.transaction(pay_in)
+    wallet = await _open(session, user_id)
+    await move.changed(session, wallet_id=wallet.id, in_currency=wallet.currency, least=0, by=amount)
+    session.add(Transfer(recipient_id=wallet.id, amount=amount, currency=wallet.currency, reference=uuid7()))
+    return await find_wallet(session, user_id=user_id) or wallet
 
 
 def in_ledger_of(wallet: WalletRead) -> ColumnElement[bool]:
