@@ -1,5 +1,7 @@
 """Which videos somebody may see, list and find, as conditions to put into a select."""
 
+from typing import Any
+
 from leyden.auth import User
 from leyden.data import prepared
 from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select, true
@@ -26,6 +28,24 @@ def videos() -> Select[Video]:
         .join(Video.channel)
         .options(contains_eager(Video.channel), selectinload(Video.labels))
         .order_by(Video.created_at.desc(), Video.id.desc())
+    )
+
+
+TAGS_APART = "\n"
+"""Between the tags of one video; none has a line end in it."""
+
+
+def videos_of(user: User) -> Select[*tuple[Any, ...]]:
+    """Everything this user has made, oldest first: columns, with the tags as one text."""
+    tags = select(func.aggregate_strings(VideoTag.name, TAGS_APART)).where(VideoTag.video_id == Video.id)
+    columns = (Video.title, Video.description, Video.visibility, Video.created_at, Video.updated_at)
+    return (
+        select(
+            Video.id, Channel.handle.label("channel"), *columns, func.coalesce(tags.scalar_subquery(), "").label("tags")
+        )
+        .join(Video.channel)
+        .where(Channel.owner_id == user.id)
+        .order_by(Video.created_at, Video.id)
     )
 
 

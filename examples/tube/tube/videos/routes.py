@@ -1,12 +1,13 @@
 import uuid
 
-from fastapi import APIRouter, Request, status
+from fastapi import APIRouter, Request, Response, status
 from leyden.auth import CurrentUser, OptionalUser, User
 from leyden.core import ClockDep, NotFoundError
 from leyden.data import (
     BatchItem,
     CursorDep,
     CursorPage,
+    DatabaseDep,
     Page,
     PageDep,
     ReaderDep,
@@ -20,10 +21,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from tube.answers import BAD_CURSOR, NOT_FOUND, NOT_SIGNED_IN, TO_CHANGE
 from tube.channels.errors import NotYoursError
 from tube.channels.routes import own_channel
+from tube.export import ROWS, Format, download
 from tube.videos.lists import WantedVideos
 from tube.videos.models import Video
-from tube.videos.queries import seen_by, videos
-from tube.videos.schemas import VideoBatch, VideoCreate, VideoRead, VideoUpdate
+from tube.videos.queries import seen_by, videos, videos_of
+from tube.videos.schemas import VideoBatch, VideoCreate, VideoLine, VideoRead, VideoUpdate
 
 router = APIRouter(prefix="/api/videos", tags=["videos"])
 
@@ -38,6 +40,12 @@ async def list_videos(session: ReaderDep, page: PageDep, wanted: WantedVideos) -
 async def scroll_videos(session: ReaderDep, page: CursorDep, wanted: WantedVideos) -> CursorPage[VideoRead]:
     """The same list from cursor to cursor: no video twice and none left out, whatever is published meanwhile."""
     return await paginate(session, wanted, page, into=VideoRead)
+
+
+@router.get("/export", summary="Export your videos", response_class=Response, responses=ROWS)
+async def export_videos(database: DatabaseDep, user: CurrentUser, format: Format = Format.JSONL) -> Response:  # noqa: A002
+    """All of them, of whatever visibility, oldest first and as of one moment."""
+    return download(database, videos_of(user), format, name="videos", into=VideoLine)
 
 
 @router.post("", summary="Create a video", status_code=status.HTTP_201_CREATED, responses=TO_CHANGE)

@@ -66,3 +66,20 @@ class VideoRead(BaseModel):
     visibility: Visibility
     created_at: datetime
     updated_at: datetime
+
+
+def _split(tags: object) -> object:
+    return sorted(tags.splitlines()) if isinstance(tags, str) else tags
+
+
+class VideoLine(BaseModel):
+    """A video of one's own in an export."""
+
+    id: uuid.UUID
+    channel: str
+    title: str
+    description: str
+    tags: Annotated[list[str], BeforeValidator(_split)]
+    visibility: Visibility
+    created_at: datetime
+    updated_at: datetime
