@@ -1,6 +1,9 @@
 """What Tube asks of a database gives the same on SQLite, PostgreSQL and MariaDB: who sees what, search, pages, schema."""
 
+import csv
+import json
 from collections.abc import AsyncIterator, Callable
+from io import StringIO
 from typing import Any
 
 import httpx2
@@ -30,6 +33,9 @@ async def test_who_sees_what_search_and_pages_are_the_same_on_every_database(
         await see_and_change(ada, bob, client)
         await search(ada, client)
         await pages(client)
+        await many_at_once(ada, bob)
+        await scroll(ada, client)
+        await exports(ada)
 
 
 async def see_and_change(ada: httpx2.AsyncClient, bob: httpx2.AsyncClient, visitor: httpx2.AsyncClient) -> None:
@@ -84,6 +90,48 @@ async def pages(visitor: httpx2.AsyncClient) -> None:
         page = await visitor.get(path)
         assert page.status_code == 200, page.text
         assert shown in page.text
+
+
+async def many_at_once(ada: httpx2.AsyncClient, bob: httpx2.AsyncClient) -> None:
+    await make_channel(ada, "many")
+    await make_channel(bob, "bobs")
+    handles = ["many", "bobs", "nowhere"] * 5
+    new = [{"channel": handle, "title": f"{place:02}", "tags": ["x", "y"]} for place, handle in enumerate(handles)]
+    answer = await ada.post("/api/videos/batch", json={"videos": new})
+    assert answer.status_code == 200, answer.text
+    assert [one["status"] for one in answer.json()] == [201, 403, 404] * 5
+    assert await titles(ada, channel="many", sort="title") == [f"{place:02}" for place in range(0, 15, 3)]
+    assert await titles(bob, channel="bobs") == []
+
+
+async def scroll(ada: httpx2.AsyncClient, visitor: httpx2.AsyncClient) -> None:
+    for sort in ("title", "-title", "created_at", "-updated_at"):
+        asked = {"sort": sort, "size": "2", "channel": "many"}
+        seen: list[str] = []
+        page = (await visitor.get("/api/videos/feed", params=asked)).json()
+        while True:
+            seen += [video["title"] for video in page["items"]]
+            if page["next"] is None:
+                break
+            page = (await visitor.get("/api/videos/feed", params=asked | {"cursor": page["next"]})).json()
+        assert seen == await titles(visitor, channel="many", sort=sort)
+        assert len(seen) == 5
+        back = asked | {"cursor": page["previous"]}
+        assert [one["title"] for one in (await visitor.get("/api/videos/feed", params=back)).json()["items"]] == seen[
+            2:4
+        ]
+        assert (await ada.get("/api/videos/feed", params=back)).status_code == 400
+
+
+async def exports(ada: httpx2.AsyncClient) -> None:
+    listed = (await ada.get("/api/videos", params={"size": 100, "sort": "created_at"})).json()["items"]
+    flat = {video["id"]: video | {"channel": video["channel"]["handle"]} for video in listed}
+    exported = [json.loads(line) for line in (await ada.get("/api/videos/export")).text.splitlines()]
+    assert {video["id"]: video for video in exported} == flat
+    rows = list(csv.DictReader(StringIO((await ada.get("/api/videos/export?format=csv")).text, newline="")))
+    assert {row["id"]: sorted(row["tags"].split()) for row in rows if row["channel"] == "many"} == {
+        video["id"]: ["x", "y"] for video in exported if video["channel"] == "many"
+    }
 
 
 async def make_channel(owner: httpx2.AsyncClient, handle: str) -> None:
