@@ -4,8 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 NAME ?=
+CELL ?=
+ARGS ?=
 
-.PHONY: help run test check bench
+.PHONY: help run test check bench chaos
 .DEFAULT_GOAL := help
 
 help:
@@ -13,6 +15,7 @@ help:
 	@echo "make test              run every test; parts that need a service run where it answers"
 	@echo "make check             lint, formatting and types"
 	@echo "make bench NAME=startup   one benchmark; the names are the files in benchmarks/"
+	@echo "make chaos CELL=data      what is promised, tried while things break; see docs/chaos.md"
 
 run: $(INSTALLED)
 	@scripts/run
@@ -29,6 +32,9 @@ check: $(INSTALLED)
 bench: $(INSTALLED)
 	@test -f "benchmarks/$(NAME).py" || { echo "Which one? make bench NAME=..., one of:" $$(ls benchmarks | sed -n 's/\.py$$//p'); exit 2; }
 	$(BIN)/python benchmarks/$(NAME).py
+
+chaos: $(INSTALLED)
+	@PYTHONPATH=benchmarks $(BIN)/python -m chaos --cell "$(CELL)" $(ARGS)
 
 $(INSTALLED): pyproject.toml constraints.txt scripts/install scripts/find-python
 	@scripts/install $(VENV)
