@@ -57,7 +57,7 @@ class Database:
         self._create = create
         self.backend = backend_for(settings)
         self.options = {CLOCK_OPTION: clock or SystemClock()}
-        self._events = events or Events()
+        self.events = events or Events()
         self._watched = False
         self.writer = self._engine(Use.WRITE, settings.pool_size)
         self.readers = self._engine(Use.READ, settings.pool_size)
@@ -194,14 +194,14 @@ class Database:
 
     def _lane(self, use: Use, engine: AsyncEngine) -> Lane | None:
         lane = self.backend.lane(use, engine)
-        return Watched(lane, self._events) if lane is not None else None
+        return Watched(lane, self.events) if lane is not None else None
 
     def _watch(self) -> None:
         """From when somebody listens: SQLAlchemy's events cost every statement something, heard or not."""
-        if self._events.heard(QueryRan) and not self._watched:
+        if self.events.heard(QueryRan) and not self._watched:
             self._watched = True
             for engine in (self.writer, self.readers, self.snapshots):
-                watch(engine, self._events)
+                watch(engine, self.events)
 
     def _reading(self) -> AsyncSession:
         self._watch()

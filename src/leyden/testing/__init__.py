@@ -7,15 +7,17 @@ if TYPE_CHECKING:
     from leyden.testing.clock import FrozenClock
     from leyden.testing.in_process import client
     from leyden.testing.live_server import LiveServer
+    from leyden.testing.queries import queries
     from leyden.testing.rollback import rolled_back
 
-__all__ = ["FrozenClock", "LiveServer", "client", "rolled_back"]
+__all__ = ["FrozenClock", "LiveServer", "client", "queries", "rolled_back"]
 
 # Found at first use: pytest loads this package wherever Leyden is installed, with or without the `testing` extra.
 _HOMES = {
     "FrozenClock": "leyden.testing.clock",
     "LiveServer": "leyden.testing.live_server",
     "client": "leyden.testing.in_process",
+    "queries": "leyden.testing.queries",
     "rolled_back": "leyden.testing.rollback",
 }
 
