@@ -7,8 +7,8 @@ if TYPE_CHECKING:
     from leyden.testing.clock import FrozenClock
     from leyden.testing.in_process import client
     from leyden.testing.live_server import LiveServer
-    from leyden.testing.queries import queries
     from leyden.testing.rollback import rolled_back
+    from leyden.testing.statements import queries
 
 __all__ = ["FrozenClock", "LiveServer", "client", "queries", "rolled_back"]
 
@@ -17,7 +17,7 @@ _HOMES = {
     "FrozenClock": "leyden.testing.clock",
     "LiveServer": "leyden.testing.live_server",
     "client": "leyden.testing.in_process",
-    "queries": "leyden.testing.queries",
+    "queries": "leyden.testing.statements",
     "rolled_back": "leyden.testing.rollback",
 }
 

@@ -19,13 +19,14 @@ class Book(Base):
     shelf_id: Mapped[int] = mapped_column(ForeignKey(Shelf.id))
 
 
+TABLES = [Base.metadata.tables[name] for name in ("queries_shelves", "queries_books")]
 find = prepared(select(Shelf.id).where(Shelf.id == bindparam("id")))
 
 
 async def test_a_query_a_row_is_seen_as_such_and_one_for_all_as_one() -> None:
     async with Database(DataSettings(url="sqlite://")) as database:
         async with database.writer.begin() as connection:
-            await connection.run_sync(Base.metadata.create_all, tables=[Shelf.__table__, Book.__table__])
+            await connection.run_sync(lambda c: Base.metadata.create_all(c, tables=TABLES))
             await connection.execute(insert(Shelf), [{"id": number} for number in range(5)])
 
         with queries(database) as one_a_row:
