@@ -86,6 +86,17 @@ async def test_money_is_whole_is_spent_once_and_is_never_lost(people: list[Perso
     await ledger_agrees(database_url, transfers=2 * AT_ONCE + 2)
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_ten_cents_a_thousand_times_both_ways_are_exactly_nothing(people: list[Person]) -> None:
+    ada, bob, _ = people
+    for _ in range(1000 // AT_ONCE):
+        answers = await asyncio.gather(
+            *(who.send(to, 10) for _ in range(AT_ONCE) for who, to in ((ada, bob), (bob, ada)))
+        )
+        assert {answer.status_code for answer in answers} == {201}
+    assert [await one.balance() for one in people] == [BEGIN, BEGIN, 0]
+
+
 async def whole_cents_only(ada: Person, bob: Person) -> None:
     for amount in NO_AMOUNTS:
         body = f'{{"to": "{bob.wallet}", "amount": {amount}, "reference": "{uuid.uuid4()}"}}'
