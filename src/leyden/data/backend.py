@@ -4,12 +4,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, Self
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from leyden.data.lanes import Lane
+from leyden.data.settings import DataSettings
 
 TryLock = Callable[[], Awaitable[bool]]
 
@@ -107,3 +108,7 @@ class Backend(Protocol):
         ...
 
     def close(self) -> None: ...
+
+    def apart(self, settings: DataSettings) -> Self:
+        """The same database with other sizes and deadlines."""
+        ...

@@ -6,7 +6,7 @@ data.E003  start   a migration cannot be read              data.W003  deploy  th
 data.E004  ready   the database does not answer
 data.E005  deploy  the database is gone when the app stops                data.W004  deploy  the key of cursors can be guessed
 data.E006  start   the history does not call a battery's migration
-data.E007  start   a table or a column is gone that the models need
+data.E007  start   a table or a column is gone that the models need        data.W005  ready   the replica does not answer
 """
 
 import asyncio
@@ -96,6 +96,22 @@ async def answers(resources: Resources) -> AsyncIterator[Finding]:
         yield Finding("data.E004", "The database does not answer.")
 
 
+async def replica_answers(resources: Resources) -> AsyncIterator[Finding]:
+    """The replica answers; without it reads go to the primary."""
+    replica = resources[Database].replica
+    if replica is None:
+        return
+    try:
+        async with asyncio.timeout(READY_DEADLINE):
+            await replica.ping()
+    except (OSError, LeydenError, SQLAlchemyError):
+        yield Finding(
+            "data.W005",
+            "The replica does not answer; what requests read comes from the database itself meanwhile.",
+            "Start it, or correct data.replica (APP_DATA__REPLICA).",
+        )
+
+
 def deployable(resources: Resources) -> Iterator[Finding]:
     """What works on one machine and surprises on several."""
     database = resources[Database]
@@ -132,6 +148,7 @@ def cursors_signed(resources: Resources) -> Iterator[Finding]:
 CHECKS = (
     Check(migrated, (Stage.START,)),
     Check(answers, (Stage.READY,)),
+    Check(replica_answers, (Stage.START, Stage.READY)),
     Check(deployable, (Stage.DEPLOY,)),
     Check(cursors_signed, (Stage.DEPLOY,)),
 )

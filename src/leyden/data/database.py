@@ -16,12 +16,14 @@ from starlette.requests import HTTPConnection
 from leyden.core import Clock, Events, StartError, SystemClock, resource
 from leyden.data.backend import Use
 from leyden.data.base import CLOCK_OPTION
-from leyden.data.engines import watch
+from leyden.data.callers import Caller, Writers, caller_of, note_writes, on_behalf_of
+from leyden.data.connections import Connections
 from leyden.data.errors import ContentionError, DatabaseDownError, LockedError, UnitOfWorkError
-from leyden.data.events import QueryRan
 from leyden.data.lanes import Lane, Watched
 from leyden.data.pool import PoolStatus, pool_status
 from leyden.data.read_sessions import ReadSession
+from leyden.data.refusals import refusal
+from leyden.data.replicas import ReadLane, Replica, Route, WriteLane, replica_settings
 from leyden.data.settings import DataSettings
 from leyden.data.translation import translated
 from leyden.data.urls import backend_for, in_memory, parse, shown
@@ -31,7 +33,6 @@ T = TypeVar("T")
 _POLL = 0.05
 _BACKOFF = 0.01
 """Seconds, doubled before every further attempt; how much of it is waited is chance."""
-_SILENT = "The database {address} does not answer: {reason}. Start it, or correct the database URL in the settings."
 
 
 class NewFile:
@@ -42,7 +43,7 @@ class Database:
     """One database: `async with database.session() as session` is a unit of work, in a request or anywhere else.
 
     `writer` and `readers` are plain SQLAlchemy engines for what a session cannot do. `create=False` refuses to start
-    where a SQLite file is not there, instead of making it.
+    where a SQLite file is not there, instead of making it. Only inside requests does anything read the `replica`.
     """
 
     def __init__(
@@ -58,16 +59,26 @@ class Database:
         self.backend = backend_for(settings)
         self.options = {CLOCK_OPTION: clock or SystemClock()}
         self.events = events or Events()
-        self._watched = False
-        self.writer = self._engine(Use.WRITE, settings.pool_size)
-        self.readers = self._engine(Use.READ, settings.pool_size)
-        self.snapshots = self._engine(Use.SNAPSHOT, settings.snapshot_pool_size)
-        self._spare = self._engine(Use.READ, 1)
-        self._lanes = {Use.READ: self._lane(Use.READ, self.readers), Use.WRITE: self._lane(Use.WRITE, self.writer)}
+        self._connections = Connections(self.backend, settings, self.events, options=self.options)
+        self._writers = Writers(settings.replica_lag)
+        self.replica = self._follow(settings)
+        self._caller: Caller | None = None
         self._connection: AsyncConnection | None = None
 
     def __repr__(self) -> str:
         return f"Database({self.address})"
+
+    @property
+    def writer(self) -> AsyncEngine:
+        return self._connections.writer
+
+    @property
+    def readers(self) -> AsyncEngine:
+        return self._connections.readers
+
+    @property
+    def snapshots(self) -> AsyncEngine:
+        return self._connections.snapshots
 
     @property
     def dialect(self) -> str:
@@ -87,27 +98,27 @@ class Database:
     async def __aenter__(self) -> Self:
         """Raises StartError, within `connect_timeout`, when the database does not answer or cannot be used."""
         self.backend.open(create=self._create)
+        if self.replica is not None:
+            self.replica.backend.open(create=False)
         try:
             async with asyncio.timeout(self.settings.connect_timeout):
                 await self.ping()
         except (TimeoutError, SQLAlchemyError, DatabaseDownError) as error:
             await self.__aexit__()
-            raise StartError(self._told(_drivers(error))) from error
+            raise StartError(refusal(error, self.backend, self.settings)) from error
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for lane in self._lanes.values():
-            if lane is not None:
-                await lane.close()
-        for engine in (self.writer, self.readers, self.snapshots, self._spare):
-            await engine.dispose()
+        await self._connections.close()
+        if self.replica is not None:
+            await self.replica.close()
         self.backend.close()
 
     async def ping(self) -> None:
         """One round trip on a connection for reading, or on a spare one while all of those are in use."""
         pool = self.readers.pool
         full = isinstance(pool, QueuePool) and pool.checkedout() >= pool.size()
-        async with (self._spare if full else self.readers).connect() as connection:
+        async with (self._connections.spare if full else self.readers).connect() as connection:
             await connection.execute(text("SELECT 1"))
 
     @asynccontextmanager
@@ -117,7 +128,7 @@ class Database:
         Raises ConflictError, InvalidValueError, DatabaseBusyError and DatabaseDownError for what the database refused.
         """
         with translated(self.backend):
-            async with self._open(self.writer) as session:
+            async with self._open(self._writing()) as session:
                 yield session
                 await session.commit()
 
@@ -160,13 +171,46 @@ class Database:
 
     def lane(self, use: Use) -> Lane | None:
         """The straight way to the driver, for prepared statements; None where all goes through sessions."""
-        return None if self._connection is not None else self._lanes[use]
+        lane = self._connections.lanes[use]
+        if self._connection is not None or lane is None:
+            return None
+        if (route := self._route) is None:
+            return lane
+        return WriteLane(lane, route.caller) if use is Use.WRITE else ReadLane(lane, route)
 
     @property
     def pools(self) -> dict[str, PoolStatus]:
         """How full each pool of connections is."""
-        engines = {Use.WRITE: self.writer, Use.READ: self.readers, Use.SNAPSHOT: self.snapshots}
-        return {use.value: pool_status(engine) for use, engine in engines.items()}
+        replica = {} if self.replica is None else {"replica": pool_status(self.replica.engine)}
+        return self._connections.status | replica
+
+    def seen_by(self, connection: HTTPConnection) -> Self:
+        """The same database for one request or socket, whose reads may go to the replica."""
+        if self.replica is None:
+            return self
+        view = copy.copy(self)
+        view._caller = caller_of(connection, self._writers)  # noqa: SLF001 -- a copy of self
+        return view
+
+    @asynccontextmanager
+    async def apart(self, *, pool_size: int, statement_timeout: float | None) -> AsyncIterator[Self]:
+        """The same database on connections of its own, so that neither side waits for the other's: for background work.
+
+        To a SQLite file a process has one writer, which stays the one, and with it the deadline of what it writes.
+        """
+        if self._connection is not None:
+            yield self
+            return
+        other = copy.copy(self)
+        changes = {"pool_size": pool_size, "statement_timeout": statement_timeout, "replica": None}
+        other.settings = settings = self.settings.model_copy(update=changes)
+        other.backend, other.replica = self.backend.apart(settings), None
+        connections = Connections(other.backend, settings, self.events, options=self.options, beside=self._connections)
+        other._connections = connections  # noqa: SLF001 -- a copy of self
+        try:
+            yield other
+        finally:
+            await connections.close()
 
     @asynccontextmanager
     async def lock(self, name: str, *, timeout: float = 60.0) -> AsyncIterator[None]:  # noqa: ASYNC109 -- LockedError says more
@@ -189,73 +233,56 @@ class Database:
         inner._connection = connection  # noqa: SLF001 -- a copy of self
         return inner
 
-    def _engine(self, use: Use, size: int) -> AsyncEngine:
-        return self.backend.engine(use, size).execution_options(**self.options)
+    def _follow(self, settings: DataSettings) -> Replica | None:
+        own = replica_settings(settings)
+        if own is None:
+            return None
+        note_writes(self.writer)
+        backend = backend_for(own)
+        engine = backend.engine(Use.READ, own.pool_size).execution_options(**self.options)
+        lane = backend.lane(Use.READ, engine)
+        return Replica(backend, engine, lane and Watched(lane, self.events), patience=settings.connect_timeout)
 
-    def _lane(self, use: Use, engine: AsyncEngine) -> Lane | None:
-        lane = self.backend.lane(use, engine)
-        return Watched(lane, self.events) if lane is not None else None
-
-    def _watch(self) -> None:
-        """From when somebody listens: SQLAlchemy's events cost every statement something, heard or not."""
-        if self.events.heard(QueryRan) and not self._watched:
-            self._watched = True
-            for engine in (self.writer, self.readers, self.snapshots):
-                watch(engine, self.events)
+    def _writing(self) -> AsyncEngine:
+        return self.writer if self._caller is None else on_behalf_of(self._caller, self.writer)
 
     def _reading(self) -> AsyncSession:
-        self._watch()
         if self._connection is not None:
             return self._open(self.readers, autoflush=False)
-        return ReadSession(self, self.readers, expire_on_commit=False, close_resets_only=False, autoflush=False)
+        self._connections.watch()
+        return ReadSession(self, self.readers, self._route)
+
+    @property
+    def _route(self) -> Route | None:
+        return None if self.replica is None or self._caller is None else Route(self.replica, self._caller)
 
     def _open(self, engine: AsyncEngine, **options: Any) -> AsyncSession:
         """Objects stay readable after the commit; a session used after its end is an error, not a new transaction."""
-        self._watch()
+        self._connections.watch()
         if self._connection is not None:
             options["join_transaction_mode"] = "create_savepoint"
         return AsyncSession(self._connection or engine, expire_on_commit=False, close_resets_only=False, **options)
 
-    def _told(self, error: BaseException) -> str:
-        url = parse(self.settings)
-        return (self.backend.refusal(error) or _SILENT).format(
-            address=self.address,
-            server=f"{url.host or 'localhost'}{f':{url.port}' if url.port else ''}",
-            database=url.database,
-            user=url.username,
-            reason=self._reason(error),
-        )
 
-    def _reason(self, error: BaseException) -> str:
-        """The driver's own words; some of its errors have none."""
-        if isinstance(error, TimeoutError):
-            return f"nothing came back within {self.settings.connect_timeout:g} s"
-        match error.args:
-            case (int(), str(said), *_):  # MySQL's drivers
-                return said.rstrip(".")
-        return " ".join(str(error).split()).rstrip(".") or type(error).__name__
+_running = resource(Database)
 
 
-def _drivers(error: BaseException) -> BaseException:
-    """The driver's error behind ours or SQLAlchemy's; a deadline of ours has none that says more."""
-    if isinstance(error, TimeoutError):
-        return error
-    return getattr(error, "orig", None) or error.__cause__ or error
+async def database_of(connection: HTTPConnection) -> Database:
+    return (await _running(connection)).seen_by(connection)
 
 
-_database = resource(Database)
-DatabaseDep = Annotated[Database, Depends(_database)]
+DatabaseDep = Annotated[Database, Depends(database_of)]
 
 
 async def unit_of_work(connection: HTTPConnection) -> AsyncIterator[AsyncSession]:
     _refuse_socket(connection, "SessionDep", "session")
-    async with (await _database(connection)).session() as session:
+    async with (await database_of(connection)).session() as session:
         yield session
 
 
 async def read_session(connection: HTTPConnection) -> AsyncIterator[AsyncSession]:
     _refuse_socket(connection, "ReaderDep", "reader")
-    async with (await _database(connection)).reader() as session:
+    async with (await database_of(connection)).reader() as session:
         yield session
 
 

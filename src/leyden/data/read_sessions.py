@@ -3,11 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
-from leyden.data.errors import UnitOfWorkError
+from leyden.data.errors import DatabaseDownError, UnitOfWorkError
+from leyden.data.replicas import Route
 
 
 class ReadingSession(Session):
@@ -53,6 +55,32 @@ class ReadingSession(Session):
             transaction.close()
 
 
+class RoutedSession(ReadingSession):
+    """Reads each statement from a replica or from the primary; from there too what the replica could not answer."""
+
+    route: Route
+    _on_replica = False
+    _refused = False
+
+    def get_bind(self, *args: Any, bind: Engine | Connection | None = None, **options: Any) -> Engine | Connection:
+        self._on_replica = bind is None and not self._refused and self.route.to_replica
+        if self._on_replica:
+            return self.route.replica.engine.sync_engine
+        return super().get_bind(*args, bind=bind, **options)
+
+    def _let_go_after(self, run: Callable[..., Any], args: Any, options: dict[str, Any]) -> Any:
+        try:
+            return super()._let_go_after(run, args, options)
+        except (SQLAlchemyError, DatabaseDownError) as error:
+            if self._depth or not self._on_replica or not self.route.replica.gives_way(error):
+                raise
+        self._refused = True
+        try:
+            return super()._let_go_after(run, args, options)
+        finally:
+            self._refused = False
+
+
 class ReadSession(AsyncSession):
     """A session for `select` alone; `database` is where it reads.
 
@@ -62,7 +90,12 @@ class ReadSession(AsyncSession):
     sync_session_class = ReadingSession
     sync_session: ReadingSession
 
-    def __init__(self, database: Any, bind: AsyncEngine, **options: Any) -> None:
-        super().__init__(bind, **options)
+    def __init__(self, database: Any, bind: AsyncEngine, route: Route | None = None) -> None:
+        kind = ReadingSession if route is None else RoutedSession
+        super().__init__(
+            bind, sync_session_class=kind, expire_on_commit=False, close_resets_only=False, autoflush=False
+        )
         self.database = database
         self.sync_session.snapshots = database.snapshots.sync_engine
+        if isinstance(self.sync_session, RoutedSession) and route is not None:
+            self.sync_session.route = route

@@ -17,6 +17,12 @@ class DataSettings(Section):
     """
 
     url: SecretStr
+    replica: SecretStr | None = Field(
+        default=None, description="The URL of a copy that follows the database, for what requests only read"
+    )
+    replica_lag: float = Field(
+        default=2.0, gt=0, description="How long whoever has written reads the database itself and not its replica"
+    )
     migrations: Path = Path("migrations")
     pool_size: int = Field(
         default=10, ge=1, le=1000, description="Connections a process, for writing and for reading each"

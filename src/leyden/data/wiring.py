@@ -4,9 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from starlette.middleware import Middleware
+
 from leyden.core import Battery, Clock, Events, Resources
 from leyden.data.checks import CHECKS
 from leyden.data.database import Database, NewFile
+from leyden.data.middleware import TellWrites
+from leyden.data.replicas import replica_settings
 from leyden.data.settings import DataSettings
 from leyden.data.urls import backend_for
 
@@ -14,6 +18,7 @@ from leyden.data.urls import backend_for
 def battery(settings: DataSettings) -> Battery:
     """A relational database. Raises ConfigurationError when its URL cannot work or its driver is not installed."""
     backend_for(settings)
+    replicated = replica_settings(settings) is not None
 
     @asynccontextmanager
     async def lifespan(resources: Resources) -> AsyncIterator[Database]:
@@ -26,6 +31,7 @@ def battery(settings: DataSettings) -> Battery:
         name="data",
         provides=Database,
         lifespan=lifespan,
+        middleware=(Middleware(TellWrites, lag=settings.replica_lag),) if replicated else (),
         checks=CHECKS,
         locales=Path(__file__).parent / "locales",
         commands={"db": "leyden.data.commands:commands"},

@@ -1,11 +1,12 @@
 """MariaDB and MySQL, through asyncmy."""
 
+import copy
 import hashlib
 import logging
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import URL, Connection, Dialect, NullPool, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -170,6 +171,11 @@ class MariaDB:
 
     def close(self) -> None:
         """Nothing of ours is left behind."""
+
+    def apart(self, settings: DataSettings) -> Self:
+        other = copy.copy(self)
+        other._settings = settings  # noqa: SLF001 -- a copy of self
+        return other
 
 
 def _session(settings: DataSettings, use: Use) -> list[str]:

@@ -1,10 +1,11 @@
 """PostgreSQL, through asyncpg or psycopg."""
 
+import copy
 import hashlib
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import URL, NullPool, text
 from sqlalchemy.exc import DBAPIError
@@ -78,6 +79,8 @@ _STAY_OPEN = (
     text("SET LOCAL idle_in_transaction_session_timeout = 0"),
 )
 _REFUSED_BY_DRIVER = re.compile(r"value out of (u?int\d+ )?range|cannot contain NUL")
+# A table was changed under a statement that the connection keeps prepared: from its start, the same work succeeds.
+_OUTDATED = re.compile(r"cached (statement )?plan")
 _KEY = re.compile(r"^Key \((\w+(?:, \w+)*)\)=")
 
 
@@ -161,6 +164,8 @@ class PostgreSQL:
         # The drivers refuse some values before the server sees them, with no state of their own.
         if state in ("", "22000") and _REFUSED_BY_DRIVER.search(str(error.orig)):
             return Trouble.UNSTORABLE
+        if state == "0A000" and _OUTDATED.search(str(error.orig)):
+            return Trouble.CONTENDED
         return TROUBLES.get(state) or TROUBLES.get(state[:2])
 
     def refusal(self, error: BaseException) -> str | None:
@@ -173,6 +178,11 @@ class PostgreSQL:
 
     def close(self) -> None:
         """Nothing of ours is left behind."""
+
+    def apart(self, settings: DataSettings) -> Self:
+        other = copy.copy(self)
+        other._settings = settings  # noqa: SLF001 -- a copy of self
+        return other
 
 
 def _state(error: DBAPIError) -> str:

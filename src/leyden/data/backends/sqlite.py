@@ -1,5 +1,6 @@
 """SQLite, through aiosqlite: one writer and several readers a process, other processes waited for."""
 
+import copy
 import math
 import re
 import secrets
@@ -9,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import gettempdir
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import URL, NullPool
 from sqlalchemy.exc import DBAPIError
@@ -186,6 +187,11 @@ class SQLite:
     def close(self) -> None:
         if self._in_memory:
             shutil.rmtree(self.path.parent, ignore_errors=True)
+
+    def apart(self, settings: DataSettings) -> Self:
+        other = copy.copy(self)
+        other._settings = settings  # noqa: SLF001 -- a copy of self
+        return other
 
 
 def _open(path: Path) -> sqlite3.Connection:
