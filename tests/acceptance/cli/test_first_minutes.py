@@ -63,7 +63,7 @@ def test_the_tests_of_a_new_app_and_of_a_new_feature_pass(call: Call, shop: Path
     )
 
     assert done.returncode == 0, done.stdout
-    assert "11 passed" in done.stdout
+    assert "12 passed" in done.stdout
 
 
 def test_mypy_finds_nothing_in_a_new_app(call: Call, shop: Path, tmp_path: Path) -> None:
