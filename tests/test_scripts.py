@@ -88,7 +88,7 @@ def test_the_example_is_migrated_filled_and_served_on_the_port_asked_for(checkou
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     assert serve_example(checkout, str(port)).returncode == 0
-    assert (checkout / "calls").read_text() == f"db upgrade\ntube seed\nrun --port {port}\n"
+    assert (checkout / "calls").read_text() == f"db upgrade\ndb seed\nrun --port {port}\n"
 
 
 def test_a_taken_port_is_told_as_make_knows_it_before_anything_is_done(checkout: Path) -> None:

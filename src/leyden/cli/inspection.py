@@ -73,6 +73,7 @@ def _battery(battery: Battery) -> dict[str, Any]:
         "exception_handlers": [kind if isinstance(kind, int) else _dotted(kind) for kind in battery.exception_handlers],
         "checks": len(battery.checks),
         "commands": list(battery.commands),
+        "seeds": list(battery.seeds),
         "models": [_dotted(model) for model in battery.models],
         "migrations": battery.migrations,
     }
@@ -133,6 +134,7 @@ def _additions(battery: dict[str, Any]) -> str:
         if size
     ]
     parts += [f"leyden {name}" for name in battery["commands"]]
+    parts += [f"the seed {name}" for name in battery["seeds"]]
     return ", ".join(parts + (["migrations"] if battery["migrations"] else []))
 
 

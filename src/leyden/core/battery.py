@@ -32,6 +32,7 @@ class Battery:
     exception_handlers: Mapping[int | type[Exception], Callable[..., Any]] = field(default_factory=dict, repr=False)
     checks: tuple[Check, ...] = field(default=(), repr=False)
     commands: Mapping[str, str] = field(default_factory=dict, repr=False)
+    seeds: Mapping[str, str] = field(default_factory=dict, repr=False)
     models: tuple[type, ...] = field(default=(), repr=False)
     migrations: str | None = field(default=None, repr=False)
     locales: Path | None = field(default=None, repr=False)

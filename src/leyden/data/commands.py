@@ -1,4 +1,4 @@
-"""`leyden db`: see, make, apply and take back migrations."""
+"""`leyden db`: see, make, apply and take back migrations, and put the first data in."""
 
 import asyncio
 import sys
@@ -16,6 +16,7 @@ from leyden.core.project import Project
 from leyden.data.database import Database, NewFile
 from leyden.data.history import Revision, forked
 from leyden.data.migrations import Advice, Migrations
+from leyden.data.seeds import Seed, seeds_of
 
 commands = typer.Typer(help="Migrations of the database.", no_args_is_help=True, add_completion=False)
 console = Console(highlight=False, soft_wrap=True)
@@ -23,6 +24,10 @@ console = Console(highlight=False, soft_wrap=True)
 _UNSURE = (
     "Taking migrations back drops tables with all that is in them. "
     "There is no terminal to ask at: outside development add --yes to `leyden db downgrade`."
+)
+_NO_SEEDS = (
+    "Seeds add data, and some of it is only for looking at. "
+    "There is no terminal to ask at: outside development add --yes to `leyden db seed`."
 )
 
 
@@ -122,6 +127,49 @@ async def _undoing(project: Project, revision: str) -> tuple[str, list[Revision]
 async def _take_back(project: Project, revision: str) -> list[Revision]:
     async with migrations_of(project) as migrations:
         return await migrations.downgrade(revision)
+
+
+@commands.command()
+def seed(
+    ctx: typer.Context,
+    names: Annotated[list[str] | None, typer.Argument(help="Which ones; all unless told.", show_default=False)] = None,
+    *,
+    again: Annotated[bool, typer.Option("--again", help="Also those that the database has.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Put the batteries' seeds into the database, each once. Outside development it asks first."""
+    project: Project = ctx.obj
+    found = seeds_of(project.batteries, names or ())
+    if not found:
+        console.print("No battery of this app has seeds.")
+        return
+    if not (yes or project.development):
+        _ask_to_sow(project, found)
+    asyncio.run(_sow(project, found, again=again))
+
+
+def _ask_to_sow(project: Project, seeds: Sequence[Seed]) -> None:
+    """As `_ask` does."""
+    if not sys.stdin.isatty():
+        typer.echo(f"Error: {_NO_SEEDS}", err=True)
+        raise typer.Exit(2)
+    console.print(
+        f"This adds {escape(', '.join(seed.name for seed in seeds))} to the database of {project.entrypoint}."
+    )
+    typer.confirm("Go on?", abort=True)
+
+
+async def _sow(project: Project, seeds: Sequence[Seed], *, again: bool) -> None:
+    async with project.running() as resources:
+        for seed in seeds:
+            sown = await seed.sow(resources, again=again)
+            if sown.before is not None:
+                since = f"{sown.before:%Y-%m-%d %H:%M} UTC"
+                console.print(f"{escape(seed.name)} was done already on {since}; --again does it again.")
+                continue
+            console.print(f"[green]sowed[/] {escape(seed.name)}")
+            if sown.shown is not None:
+                console.print(sown.shown, markup=False)  # a password may have brackets in it
 
 
 @commands.command()

@@ -37,12 +37,12 @@ def test_many_processes_migrate_seed_and_serve_a_fresh_database_and_all_is_done_
     assert applied(upgrades) == dict.fromkeys(REVISIONS, 1), upgrades
 
     with ThreadPoolExecutor() as threads:
-        seeding = threads.submit(leyden, "tube", "seed", env=env, times=AT_ONCE)
+        seeding = threads.submit(leyden, "db", "seed", "--yes", env=env, times=AT_ONCE)
         server = serve(database_url, workers=AT_ONCE, migrate=False)
         seeds = seeding.result()
     assert len(set(server.workers())) == AT_ONCE
     assert seeds.count(CONTENT["people"][0]["email"]) == 1, seeds
-    assert seeds.count("is there already") == AT_ONCE - 1, seeds
+    assert seeds.count("demo was done already") == AT_ONCE - 1, seeds
     assert httpx2.get(f"{server.url}/api/channels").json()["total"] == ALL_OF_IT["channels"]
     assert asyncio.run(rows(database_url)) == ALL_OF_IT
 
@@ -53,7 +53,7 @@ def test_starting_over_and_over_changes_nothing(
     url = f"sqlite:///{tmp_path}/tube.db"
     servers = [serve(url, workers=AT_ONCE, http__drain_delay=0)]
     servers += [serve(url, workers=AT_ONCE, http__drain_delay=0, migrate=False) for _ in servers]
-    leyden("tube", "seed", env=variables(url))
+    leyden("db", "seed", "--yes", env=variables(url))
     with ThreadPoolExecutor() as threads:
         for _ in range(BOOTS // len(servers) - 1):
             assert {stopped.code for stopped in threads.map(LiveServer.stop, servers)} == {0}

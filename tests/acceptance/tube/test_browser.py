@@ -45,7 +45,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """One Tube with its demonstration data for all of these tests: they only look."""
     database = tmp_path_factory.mktemp("tube") / "tube.db"
     env = {"APP_DATA__URL": f"sqlite:///{database}", "APP_AUTH__SECRET": os.urandom(32).hex()}
-    for command in (("db", "upgrade"), ("tube", "seed")):
+    for command in (("db", "upgrade"), ("db", "seed")):
         subprocess.run([LEYDEN, *command], cwd=TUBE, env=os.environ | env, check=True, capture_output=True, timeout=60)
     with LiveServer(TUBE, env=env) as started:
         yield started

@@ -2,4 +2,4 @@ from leyden import Battery
 
 
 def battery() -> Battery:
-    return Battery(name="demo", requires=("videos", "wallet"), commands={"tube": "tube.demo.commands:commands"})
+    return Battery(name="demo", requires=("videos", "wallet"), seeds={"demo": "tube.demo.demonstration:demonstration"})
