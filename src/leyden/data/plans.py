@@ -112,7 +112,8 @@ def compile_plan(declared: Declared, dialect: Dialect, given: Sequence[str]) -> 
     """
     _refuse_returning(declared, dialect)
     # A parameter of the statement's own may be called like a column; others that are, are values for the column.
-    keys = {declared.columns.get(name, name): name for name in given if name not in declared.bound}
+    own = declared.bound
+    keys = {declared.columns[name]: name for name in given if name in declared.columns and name not in own}
     compiled = _compiled(declared, dialect, list(keys))
     _check_parameters(declared, compiled, given, keys)
     placeholders = _placeholders(compiled, given, keys) if _understood(declared, compiled) else None

@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, CursorResult, Dialect, Select
 from sqlalchemy.engine import result_tuple
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leyden.core import ConfigurationError
@@ -93,7 +93,7 @@ class Prepared(Generic[T_co]):
     ) -> Page[Any] | CursorPage[Any]:
         """One page of the rows of a select, as `paginate` makes it, through SQLAlchemy's own execution."""
         if not isinstance(self.statement, Select):
-            raise ConfigurationError(f"{self} has no pages: only a select has. Call .all(...).")
+            raise ConfigurationError(f"{self} has no pages, which only a select has. Call .all(...).")
         if isinstance(where, Database):
             async with where.reader() as session:
                 return await self.pages(session, page, total, **parameters)
@@ -104,7 +104,9 @@ class Prepared(Generic[T_co]):
         return shaped
 
     async def stream(self, where: Where, /, **parameters: Any) -> AsyncIterator[T_co]:
-        """Row by row, of which few are in memory at once; on a database all as of one moment."""
+        """Row by row of a select, of which few are in memory at once; on a database all as of one moment."""
+        if not isinstance(self.statement, Select):
+            raise ConfigurationError(f"{self} is no stream, which only a select can be. Call .all(...).")
         database = _database_of(where)
         if database is not None:
             self._refuse_alone(where)
@@ -116,7 +118,6 @@ class Prepared(Generic[T_co]):
                 yield row
 
     async def _stream(self, session: AsyncSession, parameters: dict[str, Any]) -> AsyncIterator[T_co]:
-        self._refuse_without_rows()
         await self._checked(session, parameters)
         result = await session.stream(*self._declared.bind(parameters))
         try:
@@ -135,24 +136,20 @@ class Prepared(Generic[T_co]):
         if database is None:
             return await self._within(cast("AsyncSession", where), parameters)
         self._refuse_alone(where)
-        lane = database.lane(Use.WRITE if self._declared.writes else Use.READ)
-        if lane is None:
-            return await self._by_session(database, parameters)
-        return await self._straight(database, lane, parameters)
-
-    async def _straight(self, database: Database, lane: Lane, parameters: dict[str, Any]) -> Answer:
-        """A read that met a connection which had died meanwhile is done once more."""
         try:
-            plan = await self._plan_for(lane, tuple(parameters))
-            if plan is None:
+            return await self._alone(database, parameters)
+        except DatabaseDownError:
+            if self._declared.writes:
+                raise
+        return await self._alone(database, parameters)  # a read whose connection had died meanwhile
+
+    async def _alone(self, database: Database, parameters: dict[str, Any]) -> Answer:
+        lane = database.lane(Use.WRITE if self._declared.writes else Use.READ)
+        try:
+            plan = None if lane is None else await self._plan_for(lane, tuple(parameters))
+            if lane is None or plan is None:
                 return await self._by_session(database, parameters)
-            arguments = plan.arguments(parameters, database.options)
-            try:
-                answer = await lane.run(plan, arguments)
-            except (DBAPIError, DatabaseDownError) as error:
-                if self._declared.writes or not _lost(error):
-                    raise
-                answer = await lane.run(plan, arguments)
+            answer = await lane.run(plan, plan.arguments(parameters, database.options))
         except SQLAlchemyError as error:
             raise translate(error, database.backend) or error from error
         return answer if plan.convert is None else Answer(plan.rows(answer.rows), answer.changed)
@@ -218,10 +215,6 @@ class Prepared(Generic[T_co]):
 def _database_of(where: Where) -> Database | None:
     """Where a statement stands alone; None for a session that has a transaction."""
     return where if isinstance(where, Database) else getattr(where, "database", None)
-
-
-def _lost(error: Exception) -> bool:
-    return isinstance(error, DatabaseDownError) or bool(getattr(error, "connection_invalidated", False))
 
 
 def _into(into: Any, declared: Declared) -> Callable[[Sequence[Any]], list[Any]]:

@@ -4,7 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import BindParameter, Column, Delete, Insert, Label, Select, Table, Update, UpdateBase, inspect, select
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    Delete,
+    FromClause,
+    Insert,
+    Label,
+    Select,
+    Update,
+    UpdateBase,
+    inspect,
+    select,
+)
 from sqlalchemy.orm import LoaderCriteriaOption, Mapper, QueryableAttribute
 from sqlalchemy.orm.util import AliasedInsp
 from sqlalchemy.sql import visitors
@@ -36,6 +48,10 @@ class Declared:
 
         That takes every parameter of an insert or update for a value of the column with its name, the statement's too.
         """
+        if not isinstance(self.statement, Select) and (hidden := set(parameters) - self.bound - {*self.columns}):
+            raise ConfigurationError(
+                f"This driver finds no parameter such as '{min(hidden)}' in values([...]). Call the statement for each row."
+            )
         own = {name: value for name, value in parameters.items() if name in self.bound}
         if isinstance(self.statement, Select) or not own:
             return self.statement, dict(parameters)
@@ -133,5 +149,4 @@ def _written(statement: Insert | Update | Delete) -> dict[str, str]:
     mapper = inspect(statement.entity_description.get("entity"), raiseerr=False)
     if isinstance(mapper, Mapper):
         return {name: attribute.columns[0].key for name, attribute in mapper.column_attrs.items()}
-    table = statement.table
-    return {column.key: column.key for column in table.columns} if isinstance(table, Table) else {}
+    return {column.key: column.key for column in cast("FromClause", statement.table).columns}

@@ -164,7 +164,7 @@ class PostgreSQL:
         # The drivers refuse some values before the server sees them, with no state of their own.
         if state in ("", "22000") and _REFUSED_BY_DRIVER.search(str(error.orig)):
             return Trouble.UNSTORABLE
-        if state == "0A000" and _OUTDATED.search(str(error.orig)):
+        if state in ("", "0A000") and _OUTDATED.search(str(error.orig)):
             return Trouble.CONTENDED
         return TROUBLES.get(state) or TROUBLES.get(state[:2])
 

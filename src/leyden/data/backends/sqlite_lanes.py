@@ -1,11 +1,12 @@
 """The straight way of a plan to SQLite: reads on threads of our own, writes that share a commit."""
 
 from collections.abc import Awaitable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from sqlalchemy import Dialect
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from leyden.data.backends.sqlite_pool import WriterPool
 from leyden.data.backends.sqlite_readers import Readers
 from leyden.data.backends.sqlite_writes import Writes
 from leyden.data.errors import InvalidValueError
@@ -54,6 +55,8 @@ class WriteLane:
             """A dialect learns of its database with the first connection."""
 
     async def run(self, plan: Plan, arguments: Arguments) -> Answer:
+        # A task of its own writes what several callers give: it would wait for the one who waits for it.
+        cast("WriterPool", self._engine.sync_engine.pool).refuse_holder()
         rows, changed = await _told(self.dialect, plan, self._writes.run(plan.sql, arguments))
         _learn(self.dialect, plan)
         return Answer(rows, changed)

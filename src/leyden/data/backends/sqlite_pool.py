@@ -14,9 +14,13 @@ class WriterPool(AsyncAdaptedQueuePool):
 
     _holder: asyncio.Task[Any] | None = None
 
-    def _do_get(self) -> ConnectionPoolEntry:
+    def refuse_holder(self) -> None:
+        """Raises UnitOfWorkError in the task that has the connection."""
         if self._holder is not None and self._holder is asyncio.current_task():
             raise UnitOfWorkError
+
+    def _do_get(self) -> ConnectionPoolEntry:
+        self.refuse_holder()
         entry = super()._do_get()
         self._holder = asyncio.current_task()
         return entry

@@ -1,0 +1,250 @@
+"""Prepared statements when something goes wrong: cancelled, too slow, too many, cut off, or changed underneath."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import (
+    Column,
+    Integer,
+    MetaData,
+    Numeric,
+    String,
+    Table,
+    bindparam,
+    insert,
+    literal_column,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from leyden.data import Database, DatabaseBusyError, DatabaseDownError, DataSettings, prepared
+from leyden.data.errors import UnitOfWorkError
+from leyden.testing.services import DATABASES, Unavailable, fresh_database, skip_or_fail
+
+things = Table(
+    "trouble_things",
+    MetaData(),
+    Column("id", Integer, primary_key=True),
+    Column("name", String(20), unique=True),
+    Column("price", Numeric(10, 2)),
+)
+add = prepared(insert(things).returning(things.c.id))
+find: Any = prepared(select(things.c.id, things.c.name, things.c.price).where(things.c.id == bindparam("id")))
+names = prepared(select(things.c.name).order_by(things.c.id))
+rename = prepared(update(things).where(things.c.id == bindparam("which")))
+SLOW = {
+    "sqlite": prepared(
+        select(
+            literal_column(
+                "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 100000000) SELECT count(*) FROM n)"
+            ).label("slept")
+        )
+    ),
+    "postgresql": prepared(select(literal_column("(SELECT 1 FROM pg_sleep(20))").label("slept"))),
+    "mysql": prepared(select(literal_column("SLEEP(20)").label("slept"))),
+}
+BRIEFLY = {
+    "sqlite": SLOW["sqlite"],
+    "postgresql": prepared(select(literal_column("(SELECT 1 FROM pg_sleep(0.02))").label("slept"))),
+    "mysql": prepared(select(literal_column("SLEEP(0.02)").label("slept"))),
+}
+
+
+async def opened(url: str, **settings: Any) -> Database:
+    return await Database(DataSettings(url=url, **settings)).__aenter__()
+
+
+Start = Callable[..., Awaitable[Database]]
+
+
+@pytest.fixture
+async def start(database_url: str) -> AsyncIterator[Start]:
+    """Opens the database with settings of the test's own; it has one thing."""
+    started: list[Database] = []
+
+    async def start(**settings: Any) -> Database:
+        started.append(database := await opened(database_url, **settings))
+        async with database.writer.begin() as connection:
+            await connection.run_sync(things.metadata.create_all)
+        await add(database, name="first", price=1)
+        return database
+
+    yield start
+    for database in started:
+        await database.__aexit__()
+
+
+async def test_a_cancelled_statement_returns_no_dirty_connection(start: Start) -> None:
+    database = await start(pool_size=4, statement_timeout=5, pool_timeout=20)
+    if database.writer.driver.startswith("psycopg"):
+        return  # which runs them through sessions, and opens connections faster than the server ends the dropped ones
+    chance = random.Random(38)  # noqa: S311
+    many = 2000
+
+    async def work(number: int) -> None:
+        for turn in range(20):
+            if turn % 4 == 0:
+                await BRIEFLY[database.dialect](database)
+            if turn % 4 == 1:
+                await add(database, name=f"{number}-{turn}")
+            await find(database, id=1)
+
+    tasks = []
+    for number in range(many):
+        tasks.append(asyncio.create_task(work(number)))
+        asyncio.get_running_loop().call_later(chance.uniform(0, 0.03), tasks[-1].cancel)
+        if number % 16 == 0:
+            await asyncio.sleep(chance.uniform(0, 0.02))
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [error for error in ended if not isinstance(error, asyncio.CancelledError | None)] == []
+    assert sum(isinstance(error, asyncio.CancelledError) for error in ended) > many * 0.9
+
+    async def clean(number: int) -> None:
+        row = await find(database, id=1)
+        assert tuple(row) == (1, "first", 1)
+        assert await rename.changed(database, which=1, name="first") in (0, 1)
+
+    await asyncio.gather(*(clean(number) for number in range(1000)))
+    await asyncio.sleep(0.05)  # the last one has its answer before its connection is back
+    for status in database.pools.values():
+        assert (status.in_use, status.waiting) == (0, 0)
+        assert status.opened <= status.size
+
+
+async def test_a_slow_statement_is_ended_in_time(start: Start) -> None:
+    database = await start(statement_timeout=0.3)
+    if database.writer.driver.startswith("psycopg"):
+        return  # whose timeouts are those of the role
+    began = time.monotonic()
+    async with database.reader() as reader:
+        for where in (database, reader):
+            with pytest.raises(DatabaseBusyError):
+                await SLOW[database.dialect](where)
+    with pytest.raises(DatabaseBusyError):
+        async with database.session() as session:
+            await SLOW[database.dialect](session)
+    assert time.monotonic() - began < 5
+    assert await names.all(database) == ["first"]
+
+
+async def test_too_many_at_once_are_told_within_the_timeout_of_the_pool(start: Start) -> None:
+    database = await start(pool_size=2, pool_timeout=0.5, statement_timeout=5)
+    slow = [asyncio.create_task(SLOW[database.dialect](database)) for _ in range(4)]
+    await asyncio.sleep(0.2)
+    began = time.monotonic()
+    with pytest.raises(DatabaseBusyError):
+        await asyncio.wait_for(find(database, id=1), 3)
+    assert 0.3 < time.monotonic() - began < 2
+    for task in slow:
+        task.cancel()
+    await asyncio.gather(*slow, return_exceptions=True)
+    await asyncio.sleep(0.1)
+    assert await find(database, id=1)
+
+
+async def test_the_task_with_a_unit_of_work_is_told_not_to_write_beside_it(start: Start) -> None:
+    database = await start()
+    async with database.session() as session:
+        await add(session, name="mine")
+        began = time.monotonic()
+        if database.dialect == "sqlite":
+            with pytest.raises(UnitOfWorkError):
+                await add(database, name="beside")
+        else:
+            await add(database, name="beside")
+        assert time.monotonic() - began < 0.5
+        reads = await names.all(database)
+    assert "mine" not in reads
+    assert "mine" in await names.all(database)
+
+
+async def cut_off(database: Database, url: str) -> None:
+    """End every connection that this database has, as a server does that goes away."""
+    own = await opened(url)
+    try:
+        async with own.session() as session:
+            if database.dialect == "postgresql":
+                await session.execute(
+                    text(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                    )
+                )
+                return
+            ours = await session.scalar(text("SELECT CONNECTION_ID()"))
+            rows = await session.scalars(text("SELECT id FROM information_schema.processlist WHERE db = DATABASE()"))
+            for other in rows.all():
+                if other != ours:
+                    await session.execute(text(f"KILL {other:d}"))
+    finally:
+        await own.__aexit__()
+
+
+async def test_a_read_outlives_its_connection_and_a_write_says_so(start: Start, database_url: str) -> None:
+    database = await start(pool_size=3)
+    if database.dialect == "sqlite":
+        return  # which has no server to lose
+    for pause in (0, 0.05):
+        await asyncio.gather(*(BRIEFLY[database.dialect](database) for _ in range(3)))
+        await cut_off(database, database_url)
+        await asyncio.sleep(pause)
+        answers = await asyncio.gather(*(find(database, id=1) for _ in range(6)), return_exceptions=True)
+        assert [answer for answer in answers if isinstance(answer, Exception)] == []
+    await cut_off(database, database_url)
+    for number in range(4):
+        try:
+            await add(database, name=f"n{number}")
+        except DatabaseDownError:
+            assert f"n{number}" not in await names.all(database)
+    assert await add(database, name="after")
+    async with database.reader() as reader:
+        await cut_off(database, database_url)
+        assert await find(reader, id=1)
+
+
+CHANGES = {
+    "sqlite": ["ADD COLUMN more text"],
+    "postgresql": ["ADD COLUMN more text", "ALTER COLUMN name TYPE text", "ALTER COLUMN id TYPE bigint"],
+    "mysql": ["ADD COLUMN more text", "MODIFY COLUMN name varchar(90)", "MODIFY COLUMN id bigint AUTO_INCREMENT"],
+}
+
+
+async def test_a_table_may_change_under_a_plan(start: Start) -> None:
+    database = await start(pool_size=2)
+
+    async def read(session: AsyncSession) -> Any:
+        return await find(session, id=1)
+
+    await asyncio.gather(*(database.transaction(read) for _ in range(4)))
+    for change in CHANGES[database.dialect]:
+        await asyncio.gather(*(find(database, id=1) for _ in range(4)))
+        await asyncio.gather(*(add(database, name=f"{change[-12:]}{number}") for number in range(4)))
+        async with database.writer.begin() as connection:
+            await connection.execute(text(f"ALTER TABLE trouble_things {change}"))
+        rows = await asyncio.gather(*(find(database, id=1) for _ in range(4)))
+        rows += await asyncio.gather(*(database.transaction(read) for _ in range(4)))
+        assert [tuple(row) for row in rows] == [(1, "first", 1)] * 8
+        assert await add(database, name=change[-20:])
+
+
+def test_one_statement_runs_on_databases_of_different_kinds(tmp_path: Path) -> None:
+    async def use(url: str) -> None:
+        async with Database(DataSettings(url=url)) as database:
+            async with database.writer.begin() as connection:
+                await connection.run_sync(things.metadata.create_all)
+            assert await add(database, name="a", price=2) == 1
+            assert tuple(await find(database, id=1)) == (1, "a", 2)
+
+    for kind in (*DATABASES, *reversed(DATABASES)):
+        try:
+            with fresh_database(kind, tmp_path) as url:
+                asyncio.run(use(url))
+        except Unavailable as reason:
+            skip_or_fail(str(reason))
