@@ -7,11 +7,13 @@ data.E004  ready   the database does not answer
 data.E005  deploy  the database is gone when the app stops                data.W004  deploy  the key of cursors can be guessed
 data.E006  start   the history does not call a battery's migration
 data.E007  start   a table or a column is gone that the models need        data.W005  ready   the replica does not answer
+                                                          data.W006  deploy  no deadline for what psycopg runs
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 
+from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from leyden.core import Check, Finding, LeydenError, Resources, Stage
@@ -24,6 +26,8 @@ from leyden.data.translation import translated
 from leyden.data.urls import parse
 
 _UNCALLED = "Batteries of this app have migrations that the history does not call:"
+
+_DEADLINES = {"statement_timeout": "5s", "lock_timeout": "2s", "idle_in_transaction_session_timeout": "10s"}
 
 READY_DEADLINE = 1.0
 """Seconds; a probe that waits longer is given up by those who ask."""
@@ -145,10 +149,27 @@ def cursors_signed(resources: Resources) -> Iterator[Finding]:
         )
 
 
+async def deadlines_set(resources: Resources) -> AsyncIterator[Finding]:
+    """Behind PgBouncer nothing can be set for a session, so the deadlines must be the role's or the database's."""
+    database = resources[Database]
+    if parse(database.settings).drivername != "postgresql+psycopg":
+        return
+    async with database.readers.connect() as connection:
+        values = {name: await connection.scalar(text(f"SHOW {name}")) for name in _DEADLINES}
+    if missing := [name for name, value in values.items() if value == "0"]:
+        yield Finding(
+            "data.W006",
+            f"Through psycopg the deadlines of the settings do not apply, and the role has no {', '.join(missing)}.",
+            f"Run, for each of them: ALTER ROLE {parse(database.settings).username or '...'} "
+            f"SET {missing[0]} = '{_DEADLINES[missing[0]]}'.",
+        )
+
+
 CHECKS = (
     Check(migrated, (Stage.START,)),
     Check(answers, (Stage.READY,)),
     Check(replica_answers, (Stage.START, Stage.READY)),
     Check(deployable, (Stage.DEPLOY,)),
     Check(cursors_signed, (Stage.DEPLOY,)),
+    Check(deadlines_set, (Stage.DEPLOY,)),
 )
