@@ -8,6 +8,7 @@ import argparse
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -60,11 +61,17 @@ def judged(name: str, part: Part, plan: Plan) -> list[Figure]:
     try:
         lines += [replace(figure, name=f"{name}_{figure.name}") for figure in part(plan)]
     except Unjudged as error:
-        say(f"error: {name} cannot be judged: {error}")
-        lines.append(Figure(f"{name}_judged", None, "", None))
+        lines.append(_unjudged(name, str(error)))
+    except Exception:  # noqa: BLE001 -- the other parts are judged all the same
+        lines.append(_unjudged(name, traceback.format_exc()))
     for line in lines:
         print(line, flush=True)
     return lines
+
+
+def _unjudged(name: str, reason: str) -> Figure:
+    say(f"error: {name} cannot be judged: {reason}")
+    return Figure(f"{name}_judged", None, "", None)
 
 
 def _given(arguments: list[str]) -> argparse.Namespace:

@@ -27,7 +27,15 @@ Environment = dict[str, str]
 
 
 def environment(url: str) -> Environment:
-    return {"APP_ENVIRONMENT": "production", "APP_DATA__URL": url, "APP_AUTH__SECRET": os.urandom(32).hex()}
+    """As in production, but for what is not tried here and takes long: passwords, and leave from a load balancer."""
+    return {
+        "APP_ENVIRONMENT": "production",
+        "APP_DATA__URL": url,
+        "APP_AUTH__SECRET": os.urandom(32).hex(),
+        "APP_AUTH__ACCESS_TTL": "PT2H",
+        "APP_AUTH__HASH_MEMORY": "1024",
+        "APP_HTTP__DRAIN_DELAY": "0",
+    }
 
 
 def served(env: Environment) -> LiveServer:
