@@ -29,6 +29,7 @@ T_co = TypeVar("T_co", covariant=True)
 Where = Database | AsyncSession
 """A database, on which a statement stands alone; or a session, whose own changes the statement sees."""
 
+_KEPT = "leyden_plans"
 STREAMED = 500
 """Rows that a stream takes from the database at once."""
 
@@ -57,7 +58,6 @@ class Prepared(Generic[T_co]):
         self.statement = self._declared.statement
         self.into = into
         self._into = _into(into, self._declared)
-        self._plans: WeakKeyDictionary[Dialect, dict[tuple[str, ...], Plan | None]] = WeakKeyDictionary()
 
     def __repr__(self) -> str:
         return str(self._declared)
@@ -155,14 +155,14 @@ class Prepared(Generic[T_co]):
         return answer if plan.convert is None else Answer(plan.rows(answer.rows), answer.changed)
 
     async def _plan_for(self, lane: Lane, given: tuple[str, ...]) -> Plan | None:
-        plans = self._plans.get(lane.dialect)
-        if plans is None or given not in plans:
+        plans = _plans_of(self, lane.dialect)
+        if given not in plans:
             await lane.open()  # before it a dialect does not know its server
             return self._plan(lane.dialect, given)
         return plans[given]
 
     def _plan(self, dialect: Dialect, given: tuple[str, ...]) -> Plan | None:
-        plans = self._plans.setdefault(dialect, {})
+        plans = _plans_of(self, dialect)
         if given not in plans:
             plans[given] = compile_plan(self._declared, dialect, given)
         return plans[given]
@@ -210,6 +210,15 @@ class Prepared(Generic[T_co]):
             raise UnitOfWorkError(
                 "Rows stay locked until a unit of work ends. Give the statement SessionDep's session."
             )
+
+
+def _plans_of(statement: Prepared[Any], dialect: Dialect) -> dict[tuple[str, ...], Plan | None]:
+    """For each set of parameters. The dialect has them: a plan holds on to it, and here would keep it for ever."""
+    kept: dict[str, WeakKeyDictionary[Prepared[Any], dict[tuple[str, ...], Plan | None]]] = vars(dialect)
+    try:
+        return kept[_KEPT][statement]
+    except KeyError:
+        return kept.setdefault(_KEPT, WeakKeyDictionary()).setdefault(statement, {})
 
 
 def _database_of(where: Where) -> Database | None:
