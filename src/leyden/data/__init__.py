@@ -25,6 +25,8 @@ from leyden.data.lookups import apply, get_or_404
 from leyden.data.pages import CursorPage, Page, PageDep, PageParams, paginate
 from leyden.data.pool import PoolStatus
 from leyden.data.prepared import Prepared, prepared
+from leyden.data.search import Search
+from leyden.data.search_indexes import SearchIndex
 from leyden.data.settings import DataSettings
 from leyden.data.streams import RowStream, stream_csv, stream_json_lines
 from leyden.data.totals import Total
@@ -68,6 +70,8 @@ __all__ = [
     "QueryRan",
     "ReaderDep",
     "RowStream",
+    "Search",
+    "SearchIndex",
     "SessionDep",
     "StaleError",
     "Timestamp",

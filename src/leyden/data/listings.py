@@ -18,10 +18,12 @@ from starlette.requests import HTTPConnection
 from leyden.core import ConfigurationError
 from leyden.data.filters import Attribute, Filter, Step, nearest, split
 from leyden.data.parameters import dependant_of, query_parameters
+from leyden.data.search import Search
 
 S = TypeVar("S", bound=Select[Any])
 
 SORT = "sort"
+QUERY = "q"
 _TAKEN = frozenset({SORT, "cursor", "page", "size"})
 _UNKNOWN_PARAMETER = "There is no parameter '{name}'. Did you mean '{nearest}'?"
 _UNKNOWN_SORT = "There is no sort '{name}'. Did you mean '{nearest}'?"
@@ -106,18 +108,37 @@ class Sort:
         return names
 
 
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """`?q=words`: what a search finds."""
+
+    search: Search
+    key: str = QUERY
+
+    def parameter(self) -> Parameter:
+        columns = ", ".join(f"`{column.key}`" for column in self.search.columns)
+        about = Query(title=QUERY, description=f"Words, all of which occur in {columns}, in capitals or not")
+        return Parameter(QUERY, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, about])
+
+    def step(self, values: Mapping[str, Any]) -> Step | None:
+        asked = values[QUERY]
+        return (lambda statement: self.search.matching(statement, asked)) if asked else None
+
+
 def listing(
     *,
     filters: Mapping[Attribute, Sequence[str]] | None = None,
     sorts: Sequence[Attribute] = (),
     default: str = "",
     names: Mapping[Attribute, str] | None = None,
+    search: Search | None = None,
 ) -> Callable[..., Coroutine[Any, Any, Listing]]:
     """A dependency that reads filters and sorts from the query, those of these lists only.
 
     `filters` says for each attribute of a model by which operators, `default` how the list is sorted when nobody asks,
-    and `names` what an attribute is called in the API where that is not its own name. A request with a parameter that
-    its route does not declare is refused. Raises ConfigurationError for a list that cannot work.
+    `names` what an attribute is called in the API where that is not its own name, and `search` what `?q=` looks through.
+    A request with a parameter that its route does not declare is refused. Raises ConfigurationError for a list that
+    cannot work.
     """
     renamed = names or {}
 
@@ -132,6 +153,8 @@ def listing(
         for column, operators in (filters or {}).items()
         for operator in operators
     ]
+    if search is not None:
+        facets.append(Searched(search))
     if sorts:
         facets.append(Sort(_by_name(sorts, name_of), tuple(default.split(",")) if default else ()))
     return _dependency(facets)
@@ -147,7 +170,7 @@ def _by_name(columns: Sequence[Attribute], name_of: Callable[[Attribute], str]) 
 
 def _dependency(facets: Sequence[Facet]) -> Callable[..., Coroutine[Any, Any, Listing]]:
     if not facets:
-        raise ConfigurationError("A listing needs something to filter or to sort by.")
+        raise ConfigurationError("A listing needs something to filter or to sort by, or a search.")
     for place, facet in enumerate(facets):
         if facet.key in {other.key for other in facets[:place]} or (
             facet.key in _TAKEN and not isinstance(facet, Sort)

@@ -22,6 +22,8 @@ from sqlalchemy.types import TypeEngine
 from leyden.core import Battery
 from leyden.data.library import library_tables, metadata_of
 from leyden.data.online import downgrade_body, table_changed, taken_out, upgrade_body
+from leyden.data.search_indexes import search_indexes
+from leyden.data.search_migrations import SEARCH_IMPORT, CreateSearch, lacking
 from leyden.data.types import Document, Timestamp
 
 IMPORTS = frozenset({"import sqlalchemy as sa", "from alembic import op"})
@@ -47,11 +49,17 @@ class Schema:
         self._metadata = list(metadata if metadata is not None else metadata_of(batteries))
         self._known = {table.name for metadata in self._metadata for table in metadata.tables.values()}
         self._library = {table.name for table in library_tables(batteries)}
+        self._searches = search_indexes(self._metadata)
 
     def differences(self, connection: Connection) -> list[str]:
         """Of every table of a model, the library's too; tables without a model are somebody else's."""
-        return [
+        found = [
             _sentence(difference) for difference in _flat(compare_metadata(self._context(connection), self._target))
+        ]
+        lost = lacking(connection, self._searches)
+        return [
+            *found,
+            *(f"{index.table}: the index of the search {index.name} is not in the database." for index in lost),
         ]
 
     def changes(self, connection: Connection, *, online: bool = False) -> list[Change]:
@@ -61,7 +69,11 @@ class Schema:
         """
         context = self._context(connection, without=self._library)
         upgrade = produce_migrations(context, self._target).upgrade_ops
-        if upgrade is None or upgrade.is_empty():
+        if upgrade is None:
+            return []
+        searches = [index for index in self._searches if index.table not in self._library]
+        upgrade.ops += map(CreateSearch, lacking(connection, searches))
+        if upgrade.is_empty():
             return []
         later = taken_out(upgrade) if online else []
         found = [] if upgrade.is_empty() else [_change(upgrade, context)]
@@ -75,6 +87,8 @@ class Schema:
         hidden = without or set()
 
         def ours(name: str | None, kind: str, _parents: object) -> bool:
+            if kind == "index":
+                return name not in {index.name for index in self._searches}
             return kind != "table" or (name in self._known and name not in hidden)
 
         def included(_found: object, name: str | None, kind: str, _reflected: bool, _other: object) -> bool:  # noqa: FBT001 -- Alembic's signature
@@ -138,7 +152,8 @@ def _rendered(
         return _rendered_type(found, autogenerate.imports) if kind == "type" else False
 
     body = render_python_code(ops, render_as_batch=batch, render_item=item, migration_context=context)
-    return _tidy(body), IMPORTS.union(*(seen.imports for seen in contexts[-1:]))
+    searches = {SEARCH_IMPORT} if "SearchIndex(" in body else set()
+    return _tidy(body), IMPORTS.union(searches, *(seen.imports for seen in contexts[-1:]))
 
 
 def _tidy(body: str) -> str:
@@ -169,7 +184,8 @@ def _title(ops: UpgradeOps) -> str:
     made = [op.table_name for op in ops.ops if isinstance(op, CreateTableOp)]
     gone = [op.table_name for op in ops.ops if isinstance(op, DropTableOp)]
     changed = [op.table_name for op in ops.ops if isinstance(op, ModifyTableOps) and op.table_name not in made]
-    parts = [_phrase("create", made), _phrase("change", changed), _phrase("drop", gone)]
+    searched = [op.index.table for op in ops.ops if isinstance(op, CreateSearch) and op.index.table not in made]
+    parts = [_phrase("create", made), _phrase("change", changed), _phrase("drop", gone), _phrase("index", searched)]
     return " and ".join(part for part in parts if part) or "Change the tables"
 
 

@@ -22,6 +22,7 @@ from sqlalchemy.util.concurrency import await_
 
 from leyden.data.backends.sqlite_readers import forget_error
 from leyden.data.errors import InvalidValueError
+from leyden.data.search_conditions import FOLD
 
 _STEPS = 10_000
 """Operations of SQLite's machine between two looks at the clock: well under a millisecond."""
@@ -182,11 +183,17 @@ def prepare(connection: sqlite3.Connection, pragmas: Sequence[str]) -> None:
     for pragma in pragmas:
         connection.execute(pragma).close()
     connection.create_function("regexp", 2, _matches, deterministic=True)
+    connection.create_function(FOLD, 1, _casefold, deterministic=True)
 
 
 def _matches(pattern: str, value: str | None) -> bool | None:
     """As SQLAlchemy has it: SQLite knows the operator REGEXP, and no function behind it."""
     return None if value is None else re.search(pattern, value) is not None
+
+
+def _casefold(value: Any) -> Any:
+    """Not in the place of lower(), which knows ASCII only: indexes may have been made with that."""
+    return value.casefold() if isinstance(value, str) else value
 
 
 async def in_thread(connection: Any, run: Callable[..., Any], *arguments: Any) -> Any:
