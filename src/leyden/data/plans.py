@@ -143,7 +143,9 @@ def _compiled(declared: Declared, dialect: Dialect, keys: list[str]) -> SQLCompi
 
 
 def _check_parameters(declared: Declared, compiled: SQLCompiler, given: Sequence[str], keys: Mapping[str, str]) -> None:
-    known = {keys.get(bind.key, bind.key): bind for bind in compiled.binds.values() if not bind.unique}
+    theirs = set(declared.columns.values()) - declared.bound - keys.keys()  # what the statement itself says of a column
+    binds = [bind for bind in compiled.binds.values() if not bind.unique and bind.key not in theirs]
+    known = {keys.get(bind.key, bind.key): bind for bind in binds}
     if strange := [name for name in given if name not in known]:
         names = sorted({*known, *declared.columns})
         raise ConfigurationError(

@@ -5,7 +5,7 @@ from typing import Any, Generic, TypeVar, cast, overload
 from weakref import WeakKeyDictionary
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, CursorResult, Dialect, Select
+from sqlalchemy import Connection, CursorResult, Dialect, Select, func, select
 from sqlalchemy.engine import result_tuple
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -181,7 +181,7 @@ class Prepared(Generic[T_co]):
             return await self._by_sqlalchemy(session, parameters)
         result = await connection.exec_driver_sql(plan.sql, plan.arguments(parameters, options))
         if not plan.returns:
-            return Answer((), result.rowcount)
+            return Answer((), await _changed(session, result))
         if not plan.learned:
             plan.learn(connection.dialect, [column[1] for column in result.cursor.description])
         return Answer(plan.rows([tuple(row) for row in result]), -1)
@@ -195,7 +195,7 @@ class Prepared(Generic[T_co]):
     async def _by_sqlalchemy(self, session: AsyncSession, parameters: dict[str, Any]) -> Answer:
         result = await session.execute(*self._declared.bind(parameters))
         if not self._declared.names:
-            return Answer((), cast("CursorResult[Any]", result).rowcount)
+            return Answer((), await _changed(session, cast("CursorResult[Any]", result)))
         return Answer([tuple(row) for row in result], -1)
 
     def _refuse_without_rows(self) -> None:
@@ -219,6 +219,11 @@ def _plans_of(statement: Prepared[Any], dialect: Dialect) -> dict[tuple[str, ...
         return kept[_KEPT][statement]
     except KeyError:
         return kept.setdefault(_KEPT, WeakKeyDictionary()).setdefault(statement, {})
+
+
+async def _changed(session: AsyncSession, result: CursorResult[Any]) -> int:
+    """SQLite's driver does not count what begins with WITH."""
+    return result.rowcount if result.rowcount >= 0 else await session.scalar(select(func.changes())) or 0
 
 
 def _database_of(where: Where) -> Database | None:

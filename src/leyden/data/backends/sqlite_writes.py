@@ -169,7 +169,10 @@ def _outcome(connection: sqlite3.Connection, write: _Write) -> Outcome[Written]:
     try:
         cursor.execute(write.sql, write.args)
         rows = cursor.fetchall()
-        return Outcome((rows, cursor.rowcount))
+        changed = cursor.rowcount
+        if changed < 0:  # the driver does not count what begins with WITH
+            (changed,) = cursor.execute("SELECT changes()").fetchone()
+        return Outcome((rows, changed))
     except StopIteration as error:  # of a parameter; a future takes any other
         return Outcome(error=RuntimeError(f"A parameter raised {error!r}."))
     except Exception as error:  # noqa: BLE001 -- an outcome carries it to the caller
