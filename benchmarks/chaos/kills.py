@@ -11,6 +11,7 @@ import signal
 import sqlite3
 import subprocess
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -33,7 +34,7 @@ KILLS = 1000
 STEP = 10
 REACH = {"pwrite64": 20, "fdatasync": 4}
 """Of each call, after how many steps counting begins anew: a process lives for so many calls at most."""
-LIVES = 50
+LIVES = 20
 """Ends that one file lives through."""
 LANES = 2
 PATIENCE = 30.0
@@ -60,16 +61,23 @@ def figures(plan: Plan) -> Iterator[Figure]:
         raise Unjudged("strace is not installed. Run: apt install strace")
     folder, kills = plan.room("kills"), plan.share(KILLS, least=2 * len(REACH))
     lives = [range(first, min(kills, first + LIVES)) for first in range(0, kills, LIVES)]
+    over = threading.Event()
     with ThreadPoolExecutor(LANES) as lanes:
-        yield from _told(sum(lanes.map(partial(_live, folder, plan.seed), lives), start=Found()))
+        try:
+            found = sum(lanes.map(partial(_live, folder, plan.seed, over), lives), start=Found())
+        finally:
+            over.set()
+    yield from _told(found)
 
 
-def _live(folder: Path, seed: int, numbers: range) -> Found:
+def _live(folder: Path, seed: int, over: threading.Event, numbers: range) -> Found:
     """One file, through all these ends."""
     file = folder / f"{numbers.start}.db"
     asyncio.run(victims.make(file))
-    found = Found()
+    found = held = Found()
     for number in numbers:
+        if over.is_set():
+            break
         found.ended[_end(file, number, seed)] += 1
         held = judge(file, ledger.read(file.with_suffix(".jsonl")))
         found += replace(held, acknowledged=0)

@@ -24,7 +24,7 @@ MOST = 2000
 """Units of work of a process that nobody ends."""
 PARTS = 3
 """Rows of a unit of work: all there, or none."""
-PAGES = (10, 9000)
+PAGES = (10, 6000)
 """Bytes in a row: from a piece of a page to several, so that kills do not always meet the same step of a commit."""
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["chaos.victims"])
