@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,13 +81,13 @@ class Memory:
             thread.join()
 
 
-def measured(kind: str, rows: int, folder: Path) -> Iterator[Figure]:
+def measured(kind: str, rows: int, paths: Sequence[str], folder: Path) -> Iterator[Figure]:
     with fresh_database(kind, folder) as url:
         asyncio.run(fill(kind, url, rows))
         apps = Path(__file__).parent / "apps"
         with LiveServer(apps, app="leyden_streams:app", env={"BENCH_URL": url}, ready="/ready") as server:
             memory = Memory(server.pid)
-            for path in PATHS:
+            for path in paths:
                 read(server.port, path, most=5_000)  # what is made once is made
                 before = memory.now
                 with memory.watched():
@@ -128,18 +128,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Whether streams run in flat memory.")
     parser.add_argument("--rows", type=int, default=QUICK, help=f"{WHOLE} is the whole run")
     parser.add_argument("--only", choices=DATABASES, help="one database")
+    parser.add_argument("--path", choices=PATHS, help="one way to write the rows")
     asked = parser.parse_args()
     found: list[Figure] = []
     for kind in [asked.only] if asked.only else DATABASES:
         with tempfile.TemporaryDirectory(dir=Path(__file__).parent) as folder:
             try:
-                for figure in measured(kind, asked.rows, Path(folder)):
+                for figure in measured(kind, asked.rows, [asked.path] if asked.path else PATHS, Path(folder)):
                     print(figure, flush=True)
                     found.append(figure)
             except Unavailable as reason:
                 print(f"Error: {reason}", file=sys.stderr)
                 return 2
-    if asked.rows >= WHOLE and not asked.only:
+    if asked.rows >= WHOLE and not asked.only and not asked.path:
         figures.save("streams", found, rows=asked.rows)
     return int(not all(figure.good for figure in found))
 

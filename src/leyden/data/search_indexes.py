@@ -61,7 +61,8 @@ class SearchIndex:
 
     def creation(self, dialect: str) -> Iterator[str]:
         """The statements of `create`."""
-        yield from _DROP[dialect](self)
+        if dialect != "mysql":  # where it is there as a whole or not at all; and MySQL knows no IF EXISTS here
+            yield from _DROP[dialect](self)
         yield from _CREATE[dialect](self)
 
     def is_there(self, connection: Connection) -> bool:
@@ -150,7 +151,7 @@ _CREATE: dict[str, Callable[[SearchIndex], Iterator[str]]] = {
 }
 _DROP: dict[str, Callable[[SearchIndex], Iterator[str]]] = {
     "postgresql": lambda index: iter([f'DROP INDEX IF EXISTS "{index.name}"']),
-    "mysql": lambda index: iter([f"DROP INDEX IF EXISTS `{index.name}` ON `{index.table}`"]),
+    "mysql": lambda index: iter([f"DROP INDEX `{index.name}` ON `{index.table}`"]),
     "sqlite": _drop_sqlite,
 }
 

@@ -268,6 +268,24 @@ async def test_all_rows_are_of_one_moment(ready: Database) -> None:
     assert caller.lines == 10_001
 
 
+async def test_inside_the_transaction_of_a_test_a_stream_sees_its_rows_and_leaves_it_open(ready: Database) -> None:
+    async with ready.writer.connect() as connection:
+        await connection.begin()
+        inside = ready.within(connection)
+        async with inside.session() as session:
+            await insert_many(
+                session, Film, [{"id": n, "title": "x" * 100, "shown_at": NEW_YEAR} for n in range(1, 5001)]
+            )
+        for method, lines in (("HEAD", 0), ("GET", 5000)):
+            caller = Caller()
+            await caller.ask(stream_json_lines(inside, select(Film)), method)
+            assert (caller.lines, caller.complete) == (lines, True)
+        async with inside.session() as session:
+            assert await session.scalar(select(func.count()).select_from(Film)) == 5000
+        await connection.rollback()
+    assert await is_free(ready)
+
+
 async def test_a_full_pool_is_a_503_before_anything_is_sent(ready: Database) -> None:
     await fill(ready, 10)
     holding = [ready.snapshot() for _ in range(ready.settings.snapshot_pool_size)]
