@@ -76,6 +76,8 @@ async def test_videos_are_found_by_words_tag_and_channel(client: AsyncClient, ad
     assert await found(client, q="DAY rye") == ["Rye BREAD"]
     assert await found(client, q="sour") == ["Rye BREAD"]
     assert await found(client, q="烧肉") == await found(client, q="家常") == ["红烧肉"]
+    await make(client, ada, channel, title="Über den Wolken", tags=["Ärger"])
+    assert await found(client, q="über") == await found(client, q="ÄRGER wolken") == ["Über den Wolken"]
     assert await found(client, q="%") == ["100% rye"]
     assert await found(client, q="_") == await found(client, q="\\") == []
     assert await found(client, tag=" Bread ") == ["100% rye"]

@@ -61,6 +61,7 @@ async def search(ada: httpx2.AsyncClient, visitor: httpx2.AsyncClient) -> None:
     await make(ada, "words", title="50% Rye", description="Line one\nline TWO", tags=["Sour dough", "🥖"])
     await make(ada, "words", title="snake_case", description="C:\\path 'quoted' \"twice\"", tags=["🥐"])
     await make(ada, "words", title="手工水饺", description="从和面到出锅", tags=["面食"])
+    await make(ada, "words", title="Über allen Gipfeln", description="ist Ruh")
     expected = {
         "RYE": ["50% Rye"],
         "two 50%": ["50% Rye"],
@@ -71,6 +72,8 @@ async def search(ada: httpx2.AsyncClient, visitor: httpx2.AsyncClient) -> None:
         "ee_c": [],
         "\\p": ["snake_case"],
         "'quoted'": ["snake_case"],
+        "über": ["Über allen Gipfeln"],
+        "GIPFEL ruh": ["Über allen Gipfeln"],
         "'; DROP TABLE videos; --": [],
         "水饺": ["手工水饺"],
         "和面 面食": ["手工水饺"],

@@ -3,12 +3,16 @@
 from typing import Any
 
 from leyden.auth import User
-from leyden.data import prepared
+from leyden.data import Base, Search, prepared
 from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select, true
 from sqlalchemy.orm import contains_eager, selectinload
 
 from tube.channels.models import Channel
 from tube.videos.models import Video, VideoTag, Visibility
+
+# Anywhere in a word, in capitals or not, on every database; an index would find words by their beginnings only.
+in_text = Search(Video.title, Video.description)
+in_tags = Search(VideoTag.name)
 
 # The tags that most public videos have.
 popular_tags = prepared(
@@ -74,8 +78,10 @@ def _own(user: User | None) -> list[ColumnElement[bool]]:
 
 
 def _mentions(word: str) -> ColumnElement[bool]:
-    return or_(
-        Video.title.icontains(word, autoescape=True),
-        Video.description.icontains(word, autoescape=True),
-        Video.labels.any(VideoTag.name.icontains(word, autoescape=True)),
-    )
+    """In one of three places, of which one is another table."""
+    return or_(_in(in_text, Video, word), Video.labels.any(_in(in_tags, VideoTag, word)))
+
+
+def _in(search: Search, model: type[Base], word: str) -> ColumnElement[bool]:
+    condition = search.matching(select(model), word).whereclause
+    return true() if condition is None else condition
