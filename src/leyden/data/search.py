@@ -12,7 +12,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.visitors import InternalTraversal
 
 from leyden.core import ConfigurationError
-from leyden.data.search_conditions import Place, Words, found, ranked
+from leyden.data.search_conditions import DIALECTS, Place, Words, found, ranked
 from leyden.data.search_indexes import SearchIndex
 
 S = TypeVar("S", bound=Select[Any])
@@ -130,4 +130,5 @@ def _write_rank(element: _Rank, compiler: SQLCompiler, **options: Any) -> str:
 def _place(element: _Element, compiler: SQLCompiler, options: Any) -> Place:
     key = next(iter(element.columns[0].table.primary_key), element.columns[0])
     columns, (named,) = ([compiler.process(column, **options) for column in some] for some in (element.columns, [key]))
-    return Place(compiler.dialect.name, columns, named, element.index)
+    dialect = compiler.dialect.name  # there is one called `default`, which writes statements for people to read
+    return Place(dialect if dialect in DIALECTS else "postgresql", columns, named, element.index)

@@ -11,6 +11,8 @@ from leyden.data.search_indexes import SearchIndex
 FOLD = "leyden_casefold"
 """The function that our connections to SQLite have: its own lower() knows ASCII only."""
 
+DIALECTS = frozenset({"sqlite", "postgresql", "mysql"})
+
 _SHORTEST = 3
 """Letters: the index of InnoDB has no shorter words (innodb_ft_min_token_size)."""
 _STOPWORDS = frozenset(

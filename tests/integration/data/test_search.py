@@ -218,6 +218,7 @@ async def test_words_go_with_conditions_pages_counts_and_prepared_statements(rea
         twice = articles.matching(articles.matching(select(Article), "gipfel"), "party")
         assert [row.title for row in await session.scalars(twice)] == ["emoji 😀 party"]
     find = prepared(articles.matching(select(Article.title), "gipfel party"))
+    assert "to_tsquery" in str(find)
     assert await find.all(ready) == ["emoji 😀 party"]
 
 
