@@ -49,9 +49,18 @@ class SearchIndex:
         signs = _SIGNS.replace("\\", "\\\\")
         return f"to_tsvector('{self.language}', left(translate({words}, E'{signs}''', '{' ' * (len(_SIGNS) + 1)}'), {_LONGEST_TEXT}))"
 
-    def create(self, op: Any) -> None:
-        """In a migration: `op` is Alembic's. What there is of it is made anew."""
-        for statement in self.creation(op.get_context().dialect.name):
+    def create(self, op: Any, *, online: bool = False) -> None:
+        """In a migration: `op` is Alembic's. What there is of it is made anew.
+
+        `online` lets others write meanwhile, on PostgreSQL, and commits what the migration did before.
+        """
+        context = op.get_context()
+        if online and context.dialect.name == "postgresql":
+            with context.autocommit_block():
+                for statement in self.creation("postgresql"):
+                    op.execute(statement.replace(" INDEX ", " INDEX CONCURRENTLY ", 1))
+            return
+        for statement in self.creation(context.dialect.name):
             op.execute(statement)
 
     def drop(self, op: Any) -> None:
