@@ -1,6 +1,7 @@
 """Prepared statements on each database: alone, for reading, and inside a unit of work."""
 
 import asyncio
+import tracemalloc
 import uuid
 from datetime import UTC, datetime
 from typing import Any
@@ -19,8 +20,10 @@ from sqlalchemy import (
     insert,
     literal_column,
     select,
+    text,
     update,
 )
+from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from leyden.core import ConfigurationError, Events
@@ -35,6 +38,7 @@ from leyden.data import (
     PageParams,
     Total,
     prepared,
+    uuid7,
 )
 from leyden.data.errors import UnitOfWorkError
 from leyden.data.events import QueryRan
@@ -381,3 +385,52 @@ async def test_both_ways_tell_alike_what_ran(database_url: str) -> None:
         with pytest.raises(ConflictError):
             await add(database, serial_key="a")
         assert [query.failed for query in ran if "INSERT" in query.statement] == [True]
+
+
+async def test_a_stream_takes_no_more_memory_the_longer_it_is(ready: Database) -> None:
+    numbers = select(literal_column("1").label("n")).cte("numbers", recursive=True)
+    numbers = numbers.union_all(select(numbers.c.n + 1).where(numbers.c.n < bindparam("most")))
+    counting = prepared(select(numbers.c.n, literal_column("'a text of some length'").label("text")))
+
+    async def peak(many: int) -> int:
+        async with ready.snapshot() as session:
+            if ready.dialect == "mysql":
+                await session.execute(text("SET SESSION max_recursive_iterations = 1000000"))
+            tracemalloc.start()
+            seen = [row.n async for row in counting.stream(session, most=many) if row.n % 1000 == 0]
+            _, most = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+        assert len(seen) == many // 1000
+        return most
+
+    await peak(2000)
+    assert await peak(40_000) < 2 * await peak(4000) + 1_000_000
+
+
+async def test_an_upsert_is_one_statement(ready: Database) -> None:
+    values: dict[str, Any] = {"id": bindparam("id"), "serial_key": bindparam("serial"), "stock": bindparam("stock")}
+    statement: Any
+    if ready.dialect == "mysql":
+        adding = mysql.insert(Part).values(values)
+        statement = adding.on_duplicate_key_update(stock=Part.stock + adding.inserted.stock)
+    else:
+        plain = postgresql.insert(Part) if ready.dialect == "postgresql" else sqlite.insert(Part)
+        changed = {"stock": Part.stock + bindparam("more")}
+        statement = plain.values(values).on_conflict_do_update(index_elements=["serial"], set_=changed)
+    put = prepared(statement.returning(Part.stock))
+    more = {} if ready.dialect == "mysql" else {"more": 5}
+    async with ready.session() as session:
+        assert await put(session, id=uuid7(), serial="a", stock=5, **more) == 5
+    assert await put(ready, id=uuid7(), serial="a", stock=5, **more) == 10
+
+
+async def test_a_select_that_writes_is_a_write(ready: Database) -> None:
+    if ready.dialect != "postgresql":
+        return  # which alone has it
+    added = insert(Part).values(serial_key=bindparam("serial"), id=bindparam("id")).returning(Part.serial_key).cte()
+    both = prepared(select(added.c.serial_key))
+    assert await both(ready, serial="a", id=uuid7()) == "a"
+    async with ready.reader() as reader:
+        with pytest.raises(UnitOfWorkError):
+            await both(reader, serial="b", id=uuid7())
+    assert await count(ready) == 1
