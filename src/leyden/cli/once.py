@@ -18,3 +18,8 @@ class Once:
         with self._shared.get_lock():
             before, self._shared.value = self._shared.value, 1
         return not before
+
+    @property
+    def done(self) -> bool:
+        """Whether one of the processes has done it."""
+        return self._done if self._shared is None else bool(self._shared.value)

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from uvicorn import Config, Server
 from uvicorn.lifespan.on import LifespanOn
 from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.multiprocess import Process
 
 from leyden.cli.address import BACKLOG
 from leyden.cli.banner import announce
@@ -167,13 +168,16 @@ def serve(config: ServerConfig, taken: socket.socket, signals: Signals) -> int:
 
 
 class Workers(Multiprocess):
-    """uvicorn's supervisor, which notices at once that a worker has died while it was importing the app,
-    and does not wait for a load balancer when it is interrupted.
+    """uvicorn's supervisor, which notices at once that a worker has died while it was importing the app, does not end
+    the others when one cannot be replaced, and does not wait for a load balancer when it is interrupted.
     """
 
+    config: ServerConfig
     _interrupted = False
 
     def keep_subprocess_alive(self) -> None:
+        if self.should_exit.is_set():
+            return
         for process in self.processes:
             process.child_conn.close()  # while the parent has it too, the pipe of a dead worker stays open
         before = list(self.processes)
@@ -183,6 +187,17 @@ class Workers(Multiprocess):
                 _log.error(
                     "The worker %s died, with code %s; another one takes its place.", process.pid, process.exitcode
                 )
+        if self.should_exit.is_set() and self.config.announced.done:
+            self._start_again()
+
+    def _start_again(self) -> None:
+        """An app that has served can start: what a worker lacked, such as its database, will be there again."""
+        self.should_exit.clear()
+        for number, process in enumerate(self.processes):
+            if process.exitcode == START_FAILED:
+                _log.error("The worker %s could not start; another one tries.", process.pid)
+                self.processes[number] = another = Process(self.config, self.sockets)
+                another.start()
 
     def handle_int(self) -> None:
         super().handle_int()

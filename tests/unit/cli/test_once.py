@@ -9,7 +9,9 @@ from leyden.cli.once import Once
 def test_only_the_first_call_is_first(*, shared: bool) -> None:
     once = Once(shared=shared)
 
+    assert not once.done
     assert [once.first() for _ in range(3)] == [True, False, False]
+    assert once.done
 
 
 def test_what_another_process_did_is_done() -> None:
