@@ -71,7 +71,7 @@ async def test_a_hundred_callers_that_wait_for_something_else_keep_nobody_from_t
             while await in_use(other):  # noqa: ASYNC110 -- another process
                 await asyncio.sleep(0.1)
         assert await unrelated(other, 1.5) < LATE
-        assert not any(task.done() for task in waiting)
+        assert [task.exception() or task.result() for task in waiting if task.done()] == []
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
