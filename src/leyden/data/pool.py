@@ -24,6 +24,7 @@ Closed = Callable[[Any], bool]
 class Pool(AsyncAdaptedQueuePool):
     """SQLAlchemy's pool, which also lends connections without what SQLAlchemy wraps around each loan: 50 us."""
 
+    _sqla_logger_namespace = "sqlalchemy.pool"  # by its own name SQLAlchemy would log every connection as one of ours
     closed: Closed = staticmethod(lambda _connection: False)
     waiting = 0
 

@@ -12,6 +12,7 @@ from leyden.data.errors import UnitOfWorkError
 class WriterPool(AsyncAdaptedQueuePool):
     """A task that has the connection and asks for it again would wait for itself."""
 
+    _sqla_logger_namespace = "sqlalchemy.pool"  # by its own name SQLAlchemy would log every connection as one of ours
     _holder: asyncio.Task[Any] | None = None
 
     def refuse_holder(self) -> None:
