@@ -23,15 +23,15 @@ from leyden.data.totals import Total
 from leyden.data.translation import translate
 
 S = TypeVar("S")
-T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 Where = Database | AsyncSession
 """A database, on which a statement stands alone; or a session, whose own changes the statement sees."""
 
-_KEPT = "leyden_plans"
 STREAMED = 500
 """Rows that a stream takes from the database at once."""
+
+_KEPT = "leyden_plans"
 
 
 @overload
@@ -94,6 +94,8 @@ class Prepared(Generic[T_co]):
         """One page of the rows of a select, as `paginate` makes it, through SQLAlchemy's own execution."""
         if not isinstance(self.statement, Select):
             raise ConfigurationError(f"{self} has no pages, which only a select has. Call .all(...).")
+        if _database_of(where) is not None:
+            self._refuse_alone(where)
         if isinstance(where, Database):
             async with where.reader() as session:
                 return await self.pages(session, page, total, **parameters)

@@ -283,6 +283,8 @@ async def test_what_cannot_be_done_is_refused_clearly(ready: Database) -> None:
                 await locking.all(where)
             with pytest.raises(UnitOfWorkError, match="stay locked"):
                 [row async for row in locking.stream(where)]
+            with pytest.raises(UnitOfWorkError, match="stay locked"):
+                await locking.pages(where, PageParams())
         with pytest.raises(UnitOfWorkError, match="only reads"):
             await add(reader, serial_key="b")
         assert len(await locking.all(session)) == 3
