@@ -65,8 +65,10 @@ async def test_a_hundred_callers_that_wait_for_something_else_keep_nobody_from_t
     server: LiveServer, browser: httpx2.AsyncClient, path: str
 ) -> None:
     async with server.client(timeout=30) as other:
-        waiting = [asyncio.create_task(timed(browser, f"{path}?seconds=20")) for _ in range(CALLERS)]
-        await asyncio.sleep(1)
+        waiting = []
+        for _ in range(CALLERS):  # not all within the pool's timeout, on a busy machine
+            waiting.append(asyncio.create_task(timed(browser, f"{path}?seconds=20")))
+            await asyncio.sleep(0.02)
         async with asyncio.timeout(10):  # until the last of them has come as far as its waiting
             while await in_use(other):  # noqa: ASYNC110 -- another process
                 await asyncio.sleep(0.1)
