@@ -51,6 +51,10 @@ class Found:
     of_nobody: int = 0
     damaged: int = 0
 
+    @property
+    def wrong(self) -> int:
+        return self.lost + self.torn + self.of_nobody + self.damaged
+
     def __add__(self, other: "Found") -> "Found":
         return Found(**{each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(self)})
 
@@ -81,6 +85,9 @@ def _live(folder: Path, seed: int, over: threading.Event, numbers: range) -> Fou
         found.ended[_end(file, number, seed)] += 1
         held = judge(file, ledger.read(file.with_suffix(".jsonl")))
         found += replace(held, acknowledged=0)
+    if not found.wrong:
+        for suffix in ("", "-wal", "-shm"):  # the ledger stays; with nothing wrong in them, the files are only large
+            file.with_name(file.name + suffix).unlink(missing_ok=True)
     return found + Found(acknowledged=held.acknowledged)
 
 
