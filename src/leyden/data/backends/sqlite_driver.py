@@ -47,9 +47,11 @@ class _Rules:
     begin: str | None
     limit: float
     until: float = field(default=math.inf, init=False)
+    unwanted: bool = field(default=False, init=False)
+    """Nobody waits for what runs any more, and the connection will not be used again."""
 
     def passed(self) -> bool:
-        return monotonic() > self.until
+        return self.unwanted or monotonic() > self.until
 
     def run(self, connection: sqlite3.Connection, work: Callable[[sqlite3.Cursor], _Told]) -> _Told:
         """In the thread: open the transaction if there should be one, and end a statement that takes too long."""
@@ -116,7 +118,11 @@ class Cursor(AsyncAdapt_aiosqlite_cursor):
     async def _in_thread(self, work: Callable[[sqlite3.Cursor], _Told]) -> None:
         connection: Any = self._adapt_connection
         async with connection._execute_mutex:  # noqa: SLF001 -- as above
-            self._told = await in_thread(self._connection, connection.rules.run, work)
+            try:
+                self._told = await in_thread(self._connection, connection.rules.run, work)
+            except asyncio.CancelledError:
+                connection.rules.unwanted = True  # closing waits for the thread
+                raise
             self._rows = deque(self._told.rows)
 
     async def _async_soft_close(self) -> None:
@@ -174,8 +180,7 @@ class Driver(AsyncAdapt_aiosqlite_dbapi):
 
     def _prepare(self, connection: sqlite3.Connection, rules: _Rules) -> None:
         prepare(connection, self._pragmas)
-        if self._limit < math.inf:
-            connection.set_progress_handler(rules.passed, _STEPS)
+        connection.set_progress_handler(rules.passed, _STEPS)
 
 
 def prepare(connection: sqlite3.Connection, pragmas: Sequence[str]) -> None:
