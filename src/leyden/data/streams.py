@@ -3,10 +3,10 @@
 import asyncio
 import math
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from anyio import CancelScope
 from sqlalchemy import Row, Select, text
@@ -22,6 +22,7 @@ from leyden.data.database import Database
 from leyden.data.json_lines import JsonLines
 from leyden.data.prepared import Prepared
 
+T = TypeVar("T")
 Rows = Select[*tuple[Any, ...]]
 
 PATIENCE = 30.0
@@ -29,6 +30,7 @@ _PIECE = 64 * 1024
 """Bytes to send at once: what a server's buffer takes, and what is compressed in a few milliseconds."""
 _WINDOW = 128 * 1024
 """Bytes that a server may send ahead."""
+_AGAIN = 0.05
 _FIRST = 50
 _MOST = 1000
 """Rows to take at once: a few milliseconds of the event loop, whatever they hold."""
@@ -133,14 +135,19 @@ class _Reading:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
+        self._driver: Any = None
         self._tap = _Tap(None)
         self._result: AsyncResult[Any] | None = None
         self._finished = False
         self._size = _FIRST
 
     async def open(self, statement: Rows, parameters: Mapping[str, Any]) -> None:
-        self._tap = await _Tap.of(self._connection)
-        self._result = await self._connection.stream(statement, parameters)
+        self._driver = (await self._connection.get_raw_connection()).driver_connection
+        self._tap = _Tap.of(self._connection, self._driver)
+        self._result = await self._interruptible(self._opened(statement, parameters))
+
+    async def _opened(self, statement: Rows, parameters: Mapping[str, Any]) -> AsyncResult[Any]:
+        return await self._connection.stream(statement, parameters)
 
     async def write(self, lines: Lines) -> bytes:
         """The next piece; empty when there are no rows left."""
@@ -157,7 +164,7 @@ class _Reading:
             return ()
         self._tap.open()
         try:
-            return await self._result.fetchmany(self._size)
+            return await self._interruptible(self._result.fetchmany(self._size))
         finally:
             self._tap.close()
 
@@ -167,18 +174,26 @@ class _Reading:
         if self._finished:
             return
         with CancelScope(shield=True), suppress(SQLAlchemyError):  # it is broken already, then
-            await self._interrupt()
             if self._result is not None and (not self._tap.needed or self._connection.in_nested_transaction()):
                 await self._result.close()
             elif not self._connection.in_nested_transaction():  # which is a test's own, and goes on
                 await self._connection.invalidate()
 
-    async def _interrupt(self) -> None:
-        """SQLite's thread would first end what it does."""
-        if not self._connection.invalidated:
-            driver: Any = (await self._connection.get_raw_connection()).driver_connection
-            if interrupt := getattr(driver, "interrupt", None):
-                await interrupt()
+    async def _interruptible(self, work: Coroutine[Any, Any, T]) -> T:
+        """SQLite's thread would first end what it does, and whoever is cancelled would wait for that."""
+        interrupt = getattr(self._driver, "interrupt", None)
+        if interrupt is None:
+            return await work
+        task = asyncio.create_task(work)
+        try:
+            return await asyncio.shield(task)
+        finally:
+            with CancelScope(shield=True), suppress(ValueError):  # it is closed
+                while not task.done():  # an interrupt before the statement begins is lost
+                    await interrupt()
+                    await asyncio.wait([task], timeout=_AGAIN)
+            if not task.cancelled():
+                task.exception()  # the caller has its own
 
 
 class _Tap:
@@ -192,10 +207,9 @@ class _Tap:
         return self._transport is not None
 
     @classmethod
-    async def of(cls, connection: AsyncConnection) -> "_Tap":
+    def of(cls, connection: AsyncConnection, driver: Any) -> "_Tap":
         if connection.dialect.driver != "asyncmy":
             return cls(None)
-        driver: Any = (await connection.get_raw_connection()).driver_connection
         transport = driver._transport  # noqa: SLF001 -- there is no public one
         # As much is there at once when the tap is opened, and rows as objects are ten times as large.
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _WINDOW)

@@ -220,11 +220,16 @@ async def test_the_event_loop_has_its_turns_while_rows_are_sent(ready: Database)
             longest = max(longest, time.thread_time() - before)
 
     await Caller().ask(stream_csv(ready, select(Film)))  # compiles, connects
-    ticking = asyncio.create_task(tick())
-    caller = Caller()
-    await caller.ask(stream_csv(ready, select(Film)))
-    over = True
-    await ticking
+    gc.collect()
+    gc.disable()  # it takes longer the more tests there were before
+    try:
+        ticking = asyncio.create_task(tick())
+        caller = Caller()
+        await caller.ask(stream_csv(ready, select(Film)))
+        over = True
+        await ticking
+    finally:
+        gc.enable()
     assert caller.lines == 20_001
     assert longest < 0.05  # seconds of the processor; it is a few milliseconds
 
@@ -330,14 +335,14 @@ async def test_a_client_that_goes_away_frees_the_connection_at_once(ready: Datab
 
 @cursors_may_stay_open
 async def test_a_client_that_goes_away_while_the_database_looks_for_the_first_row(ready: Database) -> None:
-    await fill(ready, 3_000)
+    await fill(ready, 30_000)  # minutes
     other = Film.__table__.alias()
     long = select(func.count()).select_from(Film).join(other, Film.title.concat(other.c.title) == "no such title")
     caller = Caller()
     asyncio.get_running_loop().call_later(0.2, caller.gone.set)
     began = asyncio.get_running_loop().time()
     await caller.ask(stream_json_lines(ready, long))
-    assert asyncio.get_running_loop().time() - began < 3
+    assert asyncio.get_running_loop().time() - began < 10
     assert caller.status == 0
     assert await is_free(ready)
     gc.collect()
