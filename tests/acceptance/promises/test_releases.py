@@ -270,8 +270,9 @@ async def test_neighbouring_releases_serve_side_by_side_while_the_database_goes_
         assert "The models, the migrations and the database agree." in shop.leyden(third, "check")
 
     assert [step.failed for step in found] == [0] * len(found), [step.statuses for step in found]
-    assert max(step.p99 for step in found) < 1, [step.p99 for step in found]
-    assert sum(sum(step.statuses.values()) for step in found) > 100
+    whole = Load(seconds=[seconds for step in found for seconds in step.seconds])
+    assert whole.p99 < 1, sorted(whole.seconds)[-20:]
+    assert len(whole.seconds) > 100
 
 
 @pytest.mark.parametrize("kind", ["postgresql"])
