@@ -26,6 +26,7 @@ from leyden.data.refusals import refusal
 from leyden.data.replicas import ReadLane, Replica, Route, WriteLane, replica_settings
 from leyden.data.settings import DataSettings
 from leyden.data.translation import translated
+from leyden.data.units import UnitOfWork
 from leyden.data.urls import backend_for, in_memory, parse, shown
 
 T = TypeVar("T")
@@ -135,19 +136,18 @@ class Database:
     async def transaction(self, work: Callable[[AsyncSession], Awaitable[T]], *, attempts: int = 5) -> T:
         """Run `work` in a unit of work of its own, and again from its start where others were changing the same data.
 
-        `work` must not do anything outside the database that may not happen twice. Raises what a unit of work raises,
-        ContentionError after the last attempt.
+        `work` must not do anything outside the database that may not happen twice; if it commits by itself it is not
+        repeated. Raises what a unit of work raises, ContentionError after the last attempt.
         """
-        for attempt in range(1, attempts):
+        for attempt in range(1, attempts + 1):
             try:
-                return await self._attempt(work)
+                async with self.session() as unit:
+                    return await work(unit)
             except ContentionError:
-                await asyncio.sleep(random.uniform(0, _BACKOFF * 2**attempt))  # noqa: S311 -- apart, not secret
-        return await self._attempt(work)
-
-    async def _attempt(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
-        async with self.session() as session:
-            return await work(session)
+                if attempt == attempts or (isinstance(unit, UnitOfWork) and unit.committed):
+                    raise
+            await asyncio.sleep(random.uniform(0, _BACKOFF * 2**attempt))  # noqa: S311 -- apart, not secret
+        raise ValueError(f"attempts must be 1 or more, not {attempts}")
 
     @asynccontextmanager
     async def reader(self) -> AsyncIterator[AsyncSession]:
@@ -256,12 +256,12 @@ class Database:
     def _route(self) -> Route | None:
         return None if self.replica is None or self._caller is None else Route(self.replica, self._caller)
 
-    def _open(self, engine: AsyncEngine, **options: Any) -> AsyncSession:
+    def _open(self, engine: AsyncEngine, **options: Any) -> UnitOfWork:
         """Objects stay readable after the commit; a session used after its end is an error, not a new transaction."""
         self._connections.watch()
         if self._connection is not None:
             options["join_transaction_mode"] = "create_savepoint"
-        return AsyncSession(self._connection or engine, expire_on_commit=False, close_resets_only=False, **options)
+        return UnitOfWork(self._connection or engine, expire_on_commit=False, close_resets_only=False, **options)
 
 
 _running = resource(Database)

@@ -1,8 +1,10 @@
 """A pool whose connections are asked whether they live only where there is reason to doubt it."""
 
+import asyncio
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from time import monotonic
+from time import monotonic, time
 from typing import Any, cast
 
 from sqlalchemy import AsyncAdaptedQueuePool, Dialect, QueuePool, event
@@ -10,10 +12,15 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
-from sqlalchemy.util.concurrency import greenlet_spawn
+from sqlalchemy.util import memoized_property
+from sqlalchemy.util.concurrency import await_, greenlet_spawn
+from sqlalchemy.util.queue import AsyncAdaptedQueue
 
 DOUBT = 1.0
 """Seconds of idling after which a connection is asked. A question is a round trip, and more in a transaction."""
+
+ANSWER = 1.0
+"""Seconds that a connection has to answer the question."""
 
 _SINCE = "leyden_idle_since"
 
@@ -21,20 +28,52 @@ Closed = Callable[[Any], bool]
 """Whether a driver's connection knows by itself, without asking, that it is closed."""
 
 
-class Pool(AsyncAdaptedQueuePool):
-    """SQLAlchemy's pool, which also lends connections without what SQLAlchemy wraps around each loan: 50 us."""
+class _Line(asyncio.LifoQueue[ConnectionPoolEntry]):
+    """Who waits is handed what comes back, the first first; asyncio's own wakes them, and whoever comes by takes it."""
 
+    def _init(self, maxsize: int) -> None:
+        super()._init(maxsize)
+        self._waiting: deque[asyncio.Future[ConnectionPoolEntry]] = deque()
+
+    def put_nowait(self, item: ConnectionPoolEntry) -> None:
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(item)
+                return
+        super().put_nowait(item)
+
+    async def get(self) -> ConnectionPoolEntry:
+        if not self.empty():
+            return self.get_nowait()
+        waiter: asyncio.Future[ConnectionPoolEntry] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        try:
+            return await waiter
+        except BaseException:  # cancelled, perhaps when it had been handed one already
+            if waiter.done() and not waiter.cancelled():
+                self.put_nowait(waiter.result())
+            raise
+
+
+class _Queue(AsyncAdaptedQueue[ConnectionPoolEntry]):
+    @memoized_property
+    def _queue(self) -> asyncio.Queue[ConnectionPoolEntry]:
+        return _Line(maxsize=self.maxsize)
+
+
+class Pool(AsyncAdaptedQueuePool):
+    """SQLAlchemy's pool, fair to those who wait; it also lends connections without what is wrapped around a loan: 50 us."""
+
+    _queue_class = _Queue
     _sqla_logger_namespace = "sqlalchemy.pool"  # by its own name SQLAlchemy would log every connection as one of ours
     closed: Closed = staticmethod(lambda _connection: False)
     waiting = 0
 
     async def lend(self) -> ConnectionPoolEntry:
         """A connection that lives; `take_back` must follow. Raises what connecting to the database raises."""
-        entry = None if self.waiting else self._fresh()
-        while entry is None:
-            await greenlet_spawn(self._refresh)
-            entry = self._fresh()
-        return entry
+        entry = self._fresh()
+        return await greenlet_spawn(self._borrow) if entry is None else entry
 
     def take_back(self, entry: ConnectionPoolEntry) -> None:
         entry.info[_SINCE] = monotonic()
@@ -48,6 +87,8 @@ class Pool(AsyncAdaptedQueuePool):
             self._do_return_conn(entry)
 
     def doubted(self, entry: ConnectionPoolEntry) -> bool:
+        if entry.dbapi_connection is None:
+            return False
         since: float = entry.info.get(_SINCE, 0.0)
         return monotonic() - since > DOUBT or self.closed(entry.driver_connection)
 
@@ -62,9 +103,17 @@ class Pool(AsyncAdaptedQueuePool):
             return None
         return entry
 
-    def _refresh(self) -> None:
-        """Wait for a connection as everybody does, which opens or revives it, and leave it where `_fresh` looks first."""
-        self.connect().close()
+    def _borrow(self) -> ConnectionPoolEntry:
+        """Wait for a connection, open it if it is not, and see that it lives."""
+        entry = self._do_get()
+        try:
+            if self.doubted(entry) and not _answers(cast("Dialect", self._dialect), entry):
+                self._invalidate_time = time()  # those opened before are as dead as this one
+            entry.get_connection()  # type: ignore[attr-defined]  # which the protocol leaves out; opens one anew
+        except BaseException as error:
+            self.drop(entry, error)
+            raise
+        return entry
 
     def recreate(self) -> "Pool":
         pool = cast("Pool", super().recreate())
@@ -89,8 +138,8 @@ def keep_alive(engine: AsyncEngine, closed: Closed) -> None:
     def note(_connection: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
         entry.info[_SINCE] = monotonic()
 
-    def ask(connection: DBAPIConnection, entry: ConnectionPoolEntry, _loan: PoolProxiedConnection) -> None:
-        if cast("Pool", sync.pool).doubted(entry) and not _answers(sync.dialect, connection):
+    def ask(_connection: DBAPIConnection, entry: ConnectionPoolEntry, _loan: PoolProxiedConnection) -> None:
+        if cast("Pool", sync.pool).doubted(entry) and not _answers(sync.dialect, entry):
             raise InvalidatePoolError
 
     event.listen(sync, "connect", note)
@@ -98,10 +147,11 @@ def keep_alive(engine: AsyncEngine, closed: Closed) -> None:
     event.listen(sync, "checkout", ask)
 
 
-def _answers(dialect: Dialect, connection: DBAPIConnection) -> bool:
+def _answers(dialect: Dialect, entry: ConnectionPoolEntry) -> bool:
+    connection = cast("DBAPIConnection", entry.dbapi_connection)
     try:
-        return dialect.do_ping(connection)
-    except dialect.loaded_dbapi.Error:
+        return bool(await_(asyncio.wait_for(greenlet_spawn(dialect.do_ping, connection), ANSWER)))
+    except (dialect.loaded_dbapi.Error, OSError):  # TimeoutError is one
         return False
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Self
 
-from sqlalchemy import URL, NullPool, text
+from sqlalchemy import URL, NullPool, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -17,6 +17,7 @@ from leyden.data.engines import as_it_is, make_engine
 from leyden.data.lanes import Lane, PooledLane
 from leyden.data.pool import Pool, keep_alive
 from leyden.data.settings import DataSettings
+from leyden.data.units import note_failure
 
 TROUBLES = {
     "08": Trouble.DOWN,  # connection exception
@@ -112,6 +113,7 @@ class PostgreSQL:
         }
         engine = self._make(use, **pool, **self._driver.options(use))
         keep_alive(engine, self._driver.closed)
+        event.listen(engine.sync_engine, "handle_error", note_failure)
         return engine.execution_options(**self._driver.marks(use))
 
     def lane(self, use: Use, engine: AsyncEngine) -> Lane | None:  # noqa: ARG002 -- either way is the same
