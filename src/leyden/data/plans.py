@@ -16,6 +16,9 @@ from leyden.data.statements import Declared
 Row = Sequence[Any]
 Convert = Callable[[Any], Any]
 
+MOST_PLANS = 256
+"""How many one statement may have: a caller who passes on what a client has sent gives names of the client's choice."""
+
 TRANSLATED = "schema_translate_map"
 """The option that only SQLAlchemy's own execution honours: other names in the SQL for each connection."""
 
@@ -56,9 +59,12 @@ class Placeholders:
 
 
 class Plan:
-    """Runs on any connection of the dialect it was compiled for; the first one that runs it lets it `learn`."""
+    """Runs on any connection of the dialect it was compiled for. Whoever runs it lets it `learn` before its rows are used.
 
-    __slots__ = ("_placeholders", "_straight", "convert", "learned", "names", "returns", "sql", "types")
+    `told` are the types that the driver gave the columns when it last learned: a migration may change them at any time.
+    """
+
+    __slots__ = ("_placeholders", "_straight", "convert", "learned", "names", "returns", "sql", "told", "types")
 
     def __init__(
         self, sql: str, placeholders: Placeholders, *, names: Sequence[str], types: Sequence[TypeEngine[Any]]
@@ -68,6 +74,7 @@ class Plan:
         self.types: Final = tuple(types)
         self.returns: Final = bool(names)
         self.learned = False
+        self.told: tuple[Any, ...] = ()
         self.convert: Callable[[Row], Row] | None = None
         self._placeholders: Final = placeholders
         self._straight: Final = placeholders.straight()
@@ -88,12 +95,35 @@ class Plan:
 
     def learn(self, dialect: Dialect, driver_types: Sequence[Any]) -> None:
         """How to convert rows whose columns the driver says are of these types."""
+        self.told = tuple(driver_types)
         converts = [
             kind._cached_result_processor(dialect, told)  # noqa: SLF001 -- SQLAlchemy has it nowhere else
             for kind, told in zip(self.types, driver_types, strict=True)
         ]
         self.convert = _converter(converts) if any(converts) else None
         self.learned = True
+
+
+UNKNOWN: Final = Plan("", Placeholders(), names=(), types=())
+"""What stands for the plan of names that came for the first time."""
+
+
+class Plans(dict[tuple[str, ...], Plan | None]):
+    """One for each set of names: found at once in the order in which they came first, a little later in any other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._of_sets: dict[frozenset[str], Plan | None] = {}
+
+    def __missing__(self, given: tuple[str, ...]) -> Plan | None:
+        return self._of_sets.get(frozenset(given), UNKNOWN)
+
+    def keep(self, given: tuple[str, ...], plan: Plan | None) -> Plan | None:
+        if len(self) >= MOST_PLANS:  # start anew: to know which one is used least would cost every use
+            self.clear()
+            self._of_sets.clear()
+        self[given] = self._of_sets[frozenset(given)] = plan
+        return plan
 
 
 def _converter(converts: Sequence[Convert | None]) -> Callable[[Row], Row]:

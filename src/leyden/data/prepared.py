@@ -17,7 +17,7 @@ from leyden.data.database import Database
 from leyden.data.errors import DatabaseDownError, UnitOfWorkError
 from leyden.data.lanes import Answer, Lane
 from leyden.data.pages import CursorPage, Page, PageParams, paginate
-from leyden.data.plans import TRANSLATED, Plan, Row, compile_plan
+from leyden.data.plans import TRANSLATED, UNKNOWN, Plan, Plans, Row, compile_plan
 from leyden.data.statements import Declared, Statement, declare
 from leyden.data.totals import Total
 from leyden.data.translation import translate
@@ -153,21 +153,22 @@ class Prepared(Generic[T_co]):
                 return await self._by_session(database, parameters)
             answer = await lane.run(plan, plan.arguments(parameters, database.options))
         except SQLAlchemyError as error:
-            raise translate(error, database.backend) or error from error
+            if (ours := translate(error, database.backend)) is None:
+                raise
+            raise ours from error
         return answer if plan.convert is None else Answer(plan.rows(answer.rows), answer.changed)
 
     async def _plan_for(self, lane: Lane, given: tuple[str, ...]) -> Plan | None:
-        plans = _plans_of(self, lane.dialect)
-        if given not in plans:
+        plan = _plans_of(self, lane.dialect)[given]
+        if plan is UNKNOWN:
             await lane.open()  # before it a dialect does not know its server
             return self._plan(lane.dialect, given)
-        return plans[given]
+        return plan
 
     def _plan(self, dialect: Dialect, given: tuple[str, ...]) -> Plan | None:
         plans = _plans_of(self, dialect)
-        if given not in plans:
-            plans[given] = compile_plan(self._declared, dialect, given)
-        return plans[given]
+        plan = plans[given]
+        return plans.keep(given, compile_plan(self._declared, dialect, given)) if plan is UNKNOWN else plan
 
     async def _by_session(self, database: Database, parameters: dict[str, Any]) -> Answer:
         async with database.session() if self._declared.writes else database.reader() as session:
@@ -184,8 +185,9 @@ class Prepared(Generic[T_co]):
         result = await connection.exec_driver_sql(plan.sql, plan.arguments(parameters, options))
         if not plan.returns:
             return Answer((), await _changed(session, result))
-        if not plan.learned:
-            plan.learn(connection.dialect, [column[1] for column in result.cursor.description])
+        told = tuple([column[1] for column in result.cursor.description])
+        if told != plan.told:
+            plan.learn(connection.dialect, told)
         return Answer(plan.rows([tuple(row) for row in result]), -1)
 
     async def _checked(self, session: AsyncSession, parameters: dict[str, Any]) -> Plan | None:
@@ -214,13 +216,13 @@ class Prepared(Generic[T_co]):
             )
 
 
-def _plans_of(statement: Prepared[Any], dialect: Dialect) -> dict[tuple[str, ...], Plan | None]:
+def _plans_of(statement: Prepared[Any], dialect: Dialect) -> Plans:
     """For each set of parameters. The dialect has them: a plan holds on to it, and here would keep it for ever."""
-    kept: dict[str, WeakKeyDictionary[Prepared[Any], dict[tuple[str, ...], Plan | None]]] = vars(dialect)
+    kept: dict[str, WeakKeyDictionary[Prepared[Any], Plans]] = vars(dialect)
     try:
         return kept[_KEPT][statement]
     except KeyError:
-        return kept.setdefault(_KEPT, WeakKeyDictionary()).setdefault(statement, {})
+        return kept.setdefault(_KEPT, WeakKeyDictionary()).setdefault(statement, Plans())
 
 
 async def _changed(session: AsyncSession, result: CursorResult[Any]) -> int:

@@ -2,6 +2,7 @@
 
 import enum
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -31,7 +32,7 @@ from sqlalchemy.dialects.sqlite import aiosqlite
 from sqlalchemy.types import TypeEngine
 
 from leyden.core import ConfigurationError
-from leyden.data.plans import Plan, compile_plan
+from leyden.data.plans import MOST_PLANS, UNKNOWN, Plan, Plans, compile_plan
 from leyden.data.statements import declare
 
 DIALECTS: list[Callable[[], Dialect]] = [aiosqlite.dialect, asyncpg.dialect, partial(asyncmy.dialect, is_mariadb=True)]
@@ -143,3 +144,30 @@ def test_numbers_depend_on_what_the_driver_says() -> None:
     reading.learn(DIALECTS[1](), [701, 701, 701, 701])  # float8
     (row,) = reading.rows([(1.5, 1.5, 1.5, 1.5)])
     assert [type(value).__name__ for value in row] == ["Decimal", "float", "float", "Decimal"]
+
+
+def test_a_plan_learns_again_what_a_migration_has_changed() -> None:
+    dialect = DIALECTS[1]()
+    reading = plan(select(Table("prices", MetaData(), Column("price", Numeric()))), dialect)
+    for told, value in ((1700, Decimal(1)), (701, 1.0), (1700, Decimal(1))):
+        reading.learn(dialect, [told])
+        assert reading.told == (told,)
+        ((price,),) = reading.rows([(value,)])
+        assert isinstance(price, Decimal)
+
+
+def test_names_in_any_order_have_one_plan_and_a_statement_has_a_bounded_number_of_them() -> None:
+    plans, reading = Plans(), plan(select(rows.c.id), DIALECTS[0]())
+    assert plans["a", "b"] is UNKNOWN
+    assert plans.keep(("a", "b"), reading) is reading
+    assert plans.keep(("c",), None) is None
+    for _ in range(2):
+        assert plans["a", "b"] is plans["b", "a"] is reading
+        assert plans["c",] is None
+    assert plans["a",] is UNKNOWN
+    assert len(plans) == 2
+    for number in range(3 * MOST_PLANS):
+        plans.keep((f"n{number}",), reading)
+        assert plans[f"n{number}",] is reading
+        assert len(plans) <= MOST_PLANS
+    assert plans["b", "a"] is UNKNOWN

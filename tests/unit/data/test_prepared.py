@@ -3,6 +3,7 @@
 import gc
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy import table as light_table
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import (
     Bundle,
     Mapped,
@@ -36,6 +38,8 @@ from typing_extensions import TypedDict
 
 from leyden.core import ConfigurationError
 from leyden.data import Base, Database, DataSettings, InvalidValueError, prepared
+from leyden.data.backend import Use
+from leyden.data.prepared import _plans_of
 
 
 @dataclass
@@ -196,3 +200,27 @@ async def test_a_database_that_is_gone_is_not_kept_by_its_statements() -> None:
 
 def test_it_says_what_it_is() -> None:
     assert repr(prepared(select(Box.id))) == "prepared(SELECT unit_boxes.id FROM unit_boxes)"
+
+
+async def test_a_bug_in_a_statement_leaves_as_the_drivers_error_and_is_not_its_own_cause() -> None:
+    async with Database(DataSettings(url="sqlite://")) as database:
+        with pytest.raises(OperationalError, match="nofn") as raised:
+            await prepared(select(literal_column("nofn(1)").label("x")))(database)
+    seen: list[BaseException] = []
+    cause: BaseException | None = raised.value
+    while cause is not None:
+        assert cause not in seen
+        seen.append(cause)
+        cause = cause.__cause__
+
+
+async def test_the_order_of_the_names_makes_no_plan_of_its_own() -> None:
+    async with Database(DataSettings(url="sqlite://")) as database:
+        async with database.writer.begin() as connection:
+            await connection.run_sync(Base.metadata.tables["unit_boxes"].create)
+        change: Any = prepared(update(Box).where(Box.id == bindparam("which")))
+        for names in permutations(("which", "label", "width", "height")):
+            await change.changed(database, **dict.fromkeys(names, 1))
+        lane = database.lane(Use.WRITE)
+        assert lane is not None
+        assert len(_plans_of(change, lane.dialect)) == 1
