@@ -45,15 +45,20 @@ class CsvLines:
     def _cell(self, value: Any) -> Any:
         kind = type(value)
         if kind is str:
-            return f"'{value}" if self._guard and _looks_like_formula(value) else value
+            return self._text(value)
         if kind in _AS_THEY_ARE:
             return value
         if kind is bool:
             return "true" if value else "false"
         if isinstance(value, Enum):
             return self._cell(value.value)
-        plain = to_jsonable_python(value, bytes_mode="base64")
-        return plain if isinstance(plain, str) else to_json(plain).decode()
+        if isinstance(value, Decimal):
+            return Decimal(value)
+        plain = str.__str__(value) if isinstance(value, str) else to_jsonable_python(value, bytes_mode="base64")
+        return self._text(plain) if isinstance(plain, str) else to_json(plain).decode()
+
+    def _text(self, value: str) -> str:
+        return f"'{value}" if self._guard and _looks_like_formula(value) else value
 
 
 def _looks_like_formula(value: str) -> bool:

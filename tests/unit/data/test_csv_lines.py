@@ -5,6 +5,7 @@ import io
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum, StrEnum
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,21 @@ from leyden.data.csv_lines import CsvLines
 class Colour(StrEnum):
     RED = "red"
     FORMULA = "=red"
+
+
+class Markup(str):
+    """Text of its own kind, as templates and column types have."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "<b>"
+
+    __format__ = None  # type: ignore[assignment]  # nobody is to ask it
+
+
+class Price(Decimal):
+    """A number of its own kind."""
 
 
 class Level(Enum):
@@ -51,6 +67,11 @@ def read(written: bytes) -> list[list[str]]:
         (date(2026, 1, 2), "2026-01-02"),
         (time(3, 4), "03:04:00"),
         (timedelta(hours=1), "PT1H"),
+        (timedelta(hours=-1), "'-PT1H"),
+        (Markup("text"), "text"),
+        (Markup("=cmd|calc!A1"), "'=cmd|calc!A1"),
+        (Path("=1"), "'=1"),
+        (Price("-2.50"), "-2.50"),
         (b"\xff\x00", "_wA="),
         ({"a": [1, None]}, '{"a":[1,null]}'),
         (["=1"], '["=1"]'),
