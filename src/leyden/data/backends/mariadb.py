@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Self
 
 from sqlalchemy import URL, Connection, Dialect, NullPool, event, text
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -24,6 +25,7 @@ TROUBLES = {
     1040: Trouble.BUSY,  # too many connections
     1203: Trouble.BUSY,  # too many connections of this user
     1205: Trouble.BUSY,  # lock wait timeout
+    1206: Trouble.BUSY,  # no room for more locks
     1213: Trouble.CONTENDED,  # deadlock
     1020: Trouble.CONTENDED,  # the record has changed since it was read
     3024: Trouble.BUSY,  # statement timeout (MySQL)
@@ -45,6 +47,9 @@ TROUBLES = {
     1690: Trouble.UNSTORABLE,  # out of range in an expression
     3988: Trouble.UNSTORABLE,  # no conversion into the character set
 }
+
+UNDONE = {1020, 1206, 1213}
+"""After these the server has undone the whole transaction, and takes what follows for the beginning of another one."""
 
 REFUSALS = {
     1044: NO_RIGHT,
@@ -109,6 +114,8 @@ class MariaDB:
         engine = self._make(_session(self._settings, use), **self._patience(use), **pool, **_OPTIONS[use])
         if use is Use.SNAPSHOT:
             event.listen(engine.sync_engine, "begin", _begin_snapshot)
+        if use is Use.WRITE:
+            event.listen(engine.sync_engine, "handle_error", _end_what_is_undone)
         keep_alive(engine, _closed)
         return engine
 
@@ -198,6 +205,13 @@ def _begin_snapshot(connection: Connection) -> None:
     connection.exec_driver_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
 
 
+def _end_what_is_undone(context: ExceptionContext) -> None:
+    """Give up the connection: on none SQLAlchemy refuses to go on, where a caught error would leave half a unit of work."""
+    if _told(context.original_exception)[0] in UNDONE:
+        context.is_disconnect = True
+        context.invalidate_pool_on_disconnect = False
+
+
 def _closed(connection: Any) -> bool:
     return not connection.connected or connection._stream_broken  # noqa: SLF001 -- `connected` says only what we did
 
@@ -208,9 +222,11 @@ async def _run(dialect: Dialect, connection: Any, plan: Plan, arguments: Argumen
         await cursor.execute(plan.sql, arguments)
         if not plan.returns:
             return Answer((), cursor.rowcount)
-        if not plan.learned:
-            plan.learn(dialect, [column[1] for column in cursor.description])
-        return Answer(await cursor.fetchall(), -1)
+        rows = await cursor.fetchall()
+        told = tuple([column[1] for column in cursor.description])
+        if told != plan.told:
+            plan.learn(dialect, told)
+        return Answer(rows, -1)
     finally:
         await cursor.close()
 
