@@ -4,12 +4,14 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import (
     Column,
+    Dialect,
     Integer,
     MetaData,
     Numeric,
@@ -20,9 +22,11 @@ from sqlalchemy import (
     literal_column,
     select,
     text,
+    type_coerce,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.types import UserDefinedType
 
 from leyden.data import Database, DatabaseBusyError, DatabaseDownError, DataSettings, prepared
 from leyden.data.errors import UnitOfWorkError
@@ -251,6 +255,54 @@ async def test_a_table_may_change_under_a_plan(start: Start) -> None:
         rows += await asyncio.gather(*(database.transaction(read) for _ in range(4)))
         assert [tuple(row) for row in rows] == [(1, "first", 1)] * 8
         assert await add(database, name=change[-20:])
+
+
+class Told(UserDefinedType[Any]):
+    """Its values are what the driver says of the type of their column."""
+
+    cache_ok = True
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:  # noqa: ARG002 -- SQLAlchemy's
+        return lambda _value: coltype
+
+
+TYPES = {
+    "postgresql": ("ALTER COLUMN price TYPE {}", {"double precision": 701, "real": 700, "numeric(10, 2)": 1700}),
+    "mysql": ("MODIFY COLUMN price {}", {"double": 5, "integer": 3, "decimal(10, 2)": 246}),
+}
+
+
+async def test_a_plan_learns_again_when_a_column_gets_another_type(start: Start) -> None:
+    database = await start(pool_size=2)
+    if database.dialect == "sqlite" or database.writer.driver.startswith("psycopg"):
+        return  # the one tells no types, the other reads through sessions, whose statements SQLAlchemy keeps
+    told = prepared(select(type_coerce(things.c.price, Told()).label("told")))
+    price = prepared(select(things.c.price))
+    change, types = TYPES[database.dialect]
+
+    async def read(session: AsyncSession) -> list[Any]:
+        return [*await told.all(session), *await price.all(session)]
+
+    for kind, number in types.items():
+        async with database.writer.begin() as connection:
+            await connection.execute(text(f"ALTER TABLE trouble_things {change.format(kind)}"))
+        for _ in range(2):
+            assert await asyncio.gather(*(told.all(database) for _ in range(4))) == [[number]] * 4
+            found = await price.all(database)
+            assert [type(value) for value in found] == [Decimal] or database.dialect == "mysql"
+            assert await database.transaction(read) == [number, *found]
+
+
+async def test_a_connection_keeps_a_bounded_number_of_statements(start: Start) -> None:
+    database = await start(pool_size=1)
+    if database.writer.driver != "asyncpg":
+        return  # which alone keeps them for us
+    ours = text("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%counted%'")
+    for _ in range(2):
+        for number in range(150):
+            assert await prepared(select(literal_column(str(number)).label("counted")))(database) == number
+    async with database.reader() as reader:
+        assert 90 < (await reader.scalar(ours) or 0) <= 102
 
 
 def test_one_statement_runs_on_databases_of_different_kinds(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from typing import Any
 
 from sqlalchemy import Dialect
@@ -14,6 +16,10 @@ from leyden.data.settings import DataSettings
 
 _ANSWER_LATE = 1.0
 """Seconds that a server which has ended a statement may take to say so."""
+
+
+_MOST_KEPT = 100
+"""Statements that a connection keeps prepared for plans, as many as asyncpg keeps for itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +35,9 @@ class Driver:
 
 def _asyncpg_arguments(settings: DataSettings, use: Use | None) -> dict[str, Any]:
     server = {"application_name": "leyden"}
+    common = {"timeout": settings.connect_timeout, "server_settings": server, "connection_class": _connection_class()}
     if use is None:
-        return {"timeout": settings.connect_timeout, "server_settings": server}
+        return common
     statement_timeout = None if use is Use.SNAPSHOT else settings.statement_timeout
     limits = {
         "statement_timeout": statement_timeout,
@@ -41,7 +48,7 @@ def _asyncpg_arguments(settings: DataSettings, use: Use | None) -> dict[str, Any
     if use is not Use.WRITE:
         server["default_transaction_read_only"] = "on"
     patience = None if statement_timeout is None else statement_timeout + _ANSWER_LATE
-    return {"timeout": settings.connect_timeout, "command_timeout": patience, "server_settings": server}
+    return {**common, "command_timeout": patience}
 
 
 def _asyncpg_options(use: Use) -> dict[str, Any]:
@@ -54,14 +61,58 @@ def _asyncpg_options(use: Use) -> dict[str, Any]:
             return {}
 
 
+@cache
+def _connection_class() -> type:
+    """asyncpg's, with room for statements; loaded when it is used, because it need not be installed."""
+    return type("Connection", (import_module("asyncpg").Connection,), {"__slots__": ("kept",)})
+
+
 async def _run_on_asyncpg(dialect: Dialect, connection: Any, plan: Plan, arguments: Arguments) -> Answer:
     if not plan.returns:
         status: str = await connection.execute(plan.sql, *arguments)
         return Answer((), int(status.rpartition(" ")[2]))  # as in "UPDATE 3" and "INSERT 0 1"
-    if not plan.learned:
-        statement = await connection.prepare(plan.sql)
-        plan.learn(dialect, [column.type.oid for column in statement.get_attributes()])
-    return Answer(await connection.fetch(plan.sql, *arguments), -1)
+    try:
+        return await _fetch(dialect, connection, plan, arguments)
+    except import_module("asyncpg").InvalidCachedStatementError:  # told before anything was done: a table has changed
+        return await _fetch(dialect, connection, plan, arguments)
+
+
+async def _fetch(dialect: Dialect, connection: Any, plan: Plan, arguments: Arguments) -> Answer:
+    """Through a statement kept on the connection: the server holds it to the types of columns that it has told."""
+    kept = _kept(connection)
+    found = kept.pop(plan.sql, None) or await _prepare(connection, plan.sql)
+    kept[plan.sql] = found  # the one used last stands last
+    if len(kept) > _MOST_KEPT:
+        del kept[next(iter(kept))]
+    statement, told = found
+    try:
+        rows = await statement.fetch(*arguments)
+    except _outdated():
+        kept.clear()
+        raise
+    if told != plan.told:
+        plan.learn(dialect, told)
+    return Answer(rows, -1)
+
+
+def _kept(connection: Any) -> dict[str, tuple[Any, tuple[int, ...]]]:
+    try:
+        kept: dict[str, tuple[Any, tuple[int, ...]]] = connection.kept
+    except AttributeError:
+        kept = connection.kept = {}
+    return kept
+
+
+async def _prepare(connection: Any, sql: str) -> tuple[Any, tuple[int, ...]]:
+    statement = await connection.prepare(sql)
+    return statement, tuple([column.type.oid for column in statement.get_attributes()])
+
+
+@cache
+def _outdated() -> tuple[type[Exception], ...]:
+    """What asyncpg raises when a table or a type is no longer what a statement was prepared for."""
+    asyncpg = import_module("asyncpg")
+    return asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError
 
 
 def _psycopg_arguments(settings: DataSettings, _use: Use | None) -> dict[str, Any]:
