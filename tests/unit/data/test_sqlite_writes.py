@@ -34,6 +34,10 @@ CREATE TABLE part (id INTEGER PRIMARY KEY, item INTEGER REFERENCES item DEFERRAB
 CREATE TRIGGER no_ghost BEFORE INSERT ON item WHEN new.name = 'ghost' BEGIN SELECT RAISE(ROLLBACK, 'ghost'); END;
 """
 INSERT = "INSERT INTO item (name) VALUES (?) RETURNING id, name"
+BREAKING = "INSERT OR ROLLBACK INTO item (name) VALUES ('a')"
+COUNT = "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n)"
+ENDLESS = f"INSERT INTO item (id) SELECT {COUNT}"
+INTERRUPT, UNIQUE = sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_CONSTRAINT_UNIQUE
 
 
 def engine(path: Path, **changed: Any) -> AsyncEngine:
@@ -71,6 +75,11 @@ def stored(path: Path, sql: str = "SELECT name FROM item ORDER BY name") -> list
 async def together(*runs: Any) -> list[Any]:
     """Outcomes of writes that wait at the same time."""
     return list(await asyncio.gather(*runs, return_exceptions=True))
+
+
+def code(outcome: Any) -> int | None:
+    """SQLite's number of the error, None for what was written."""
+    return outcome.sqlite_errorcode if isinstance(outcome, sqlite3.Error) else None
 
 
 async def test_each_gets_its_rows_and_its_count(writes: Writes, path: Path) -> None:
@@ -146,21 +155,68 @@ async def test_a_full_disk_fails_all_and_writes_nothing(writes: Writes, writer: 
     assert len(stored(path)) == len(outcomes) - len(failed)
 
 
-async def test_an_error_that_ends_the_transaction_fails_all(writes: Writes, writer: AsyncEngine, path: Path) -> None:
+async def test_a_long_statement_is_refused_at_its_deadline_and_takes_nobody_along(path: Path) -> None:
+    writer = engine(path, statement_timeout=0.3)
+    writes = Writes(writer)
+    await writes.run(INSERT, ("first",))
+    units: list[float] = []
+
+    async def unit() -> None:
+        began = time.monotonic()
+        async with writer.begin() as connection:
+            await connection.execute(text("INSERT INTO item (name) VALUES ('unit')"))
+            units.append(time.monotonic() - began)
+
+    began = time.monotonic()
+    jobs = [(INSERT, ("a",)), (ENDLESS, ()), (INSERT, ("b",)), (INSERT, ("a",)), (ENDLESS, ()), (INSERT, ("c",))]
+    tasks = [asyncio.create_task(writes.run(sql, args)) for sql, args in jobs]
+    await asyncio.sleep(0.1)
+    outcomes = await together(unit(), *tasks)
+    assert [code(outcome) for outcome in outcomes] == [None, None, INTERRUPT, None, UNIQUE, INTERRUPT, None]
+    assert outcomes[2] is not outcomes[5]
+    assert 0.6 <= time.monotonic() - began < 3
+    assert units[0] < 0.55  # between the two long ones
+    assert stored(path) == ["a", "b", "c", "first", "unit"]
+    await writes.aclose()
+    await writer.dispose()
+
+
+async def test_a_long_statement_among_those_that_must_be_alone_takes_nobody_along(path: Path) -> None:
+    writer = engine(path, statement_timeout=0.3)
+    writes = Writes(writer)
+    sometimes_long = f"INSERT INTO item (name) SELECT CASE WHEN EXISTS (SELECT 1 FROM part) THEN 'x' ELSE {COUNT} END"  # noqa: S608
+    jobs = [(INSERT, ("a",)), ("INSERT INTO part (item) VALUES (1)", ()), (sometimes_long, ()), (BREAKING, ())]
+    outcomes = await together(*(writes.run(sql, args) for sql, args in [*jobs, (ENDLESS, ()), (INSERT, ("b",))]))
+    assert [code(outcome) for outcome in outcomes] == [None, None, None, UNIQUE, INTERRUPT, None]
+    assert stored(path) == ["a", "b", "x"]
+    assert stored(path, "SELECT item FROM part") == [1]
+    await writes.aclose()
+    await writer.dispose()
+
+
+async def test_a_statement_that_only_reads_for_too_long_undoes_nothing(path: Path) -> None:
+    writer = engine(path, statement_timeout=0.3)
+    writes = Writes(writer)
+    outcomes = await together(writes.run(INSERT, ("a",)), writes.run(f"SELECT {COUNT}", ()), writes.run(INSERT, ("b",)))
+    assert [code(outcome) for outcome in outcomes] == [None, INTERRUPT, None]
+    assert stored(path) == ["a", "b"]
+    await writes.aclose()
+    await writer.dispose()
+
+
+async def test_an_interrupt_from_elsewhere_answers_only_whom_it_met(
+    writes: Writes, writer: AsyncEngine, path: Path
+) -> None:
     connections: list[Any] = []
     event.listen(writer.sync_engine.pool, "checkout", lambda connection, *_: connections.append(connection))
-    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
     await writes.run(INSERT, ("first",))
     tasks = [
-        asyncio.create_task(writes.run(sql, args))
-        for sql, args in ((INSERT, ("a",)), (f"INSERT INTO item (id) {endless}", ()), (INSERT, ("b",)))
+        asyncio.create_task(writes.run(sql, args)) for sql, args in ((INSERT, ("a",)), (ENDLESS, ()), (INSERT, ("b",)))
     ]
     await asyncio.sleep(0.1)
     connections[-1].driver_connection._conn.interrupt()
-    outcomes = await together(*tasks)
-    assert [getattr(outcome, "sqlite_errorcode", None) for outcome in outcomes] == [sqlite3.SQLITE_INTERRUPT] * 3
-    assert len({id(outcome) for outcome in outcomes}) == 3
-    assert stored(path) == ["first"]
+    assert [code(outcome) for outcome in await together(*tasks)] == [None, INTERRUPT, None]
+    assert stored(path) == ["a", "b", "first"]
 
 
 async def test_who_is_cancelled_before_the_turn_is_not_written(writes: Writes, writer: AsyncEngine, path: Path) -> None:

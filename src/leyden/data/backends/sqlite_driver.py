@@ -21,11 +21,17 @@ from sqlalchemy.util import EMPTY_DICT
 from sqlalchemy.util.concurrency import await_
 
 from leyden.data.backends.sqlite_readers import forget_error
-from leyden.data.errors import InvalidValueError
+from leyden.data.errors import InvalidValueError, UnitOfWorkError
 from leyden.data.search_conditions import FOLD
 
 _STEPS = 10_000
 """Operations of SQLite's machine between two looks at the clock: well under a millisecond."""
+
+_UNDONE = (
+    "The database undid this unit of work at an error that was caught, and nothing of it is stored. Let such an error "
+    "leave the unit of work; put what may fail and may be caught into `async with session.begin_nested()`."
+)
+_TO_SAVEPOINT = "ROLLBACK TO "
 
 
 class _Told(NamedTuple):
@@ -41,38 +47,74 @@ _NOTHING = _Told(None, -1, None, ())
 
 
 @dataclass(slots=True)
-class _Rules:
-    """How a connection runs its statements."""
+class Rules:
+    """How a connection runs its statements; its methods that take the connection are called in its thread."""
 
     begin: str | None
     limit: float
     until: float = field(default=math.inf, init=False)
+    begun: bool = field(default=False, init=False)
+    """A transaction has been opened, and neither committed nor rolled back by whom it was opened for."""
     unwanted: bool = field(default=False, init=False)
     """Nobody waits for what runs any more, and the connection will not be used again."""
 
     def passed(self) -> bool:
         return self.unwanted or monotonic() > self.until
 
-    def run(self, connection: sqlite3.Connection, work: Callable[[sqlite3.Cursor], _Told]) -> _Told:
-        """In the thread: open the transaction if there should be one, and end a statement that takes too long."""
+    def start(self) -> None:
+        self.until = monotonic() + self.limit
+
+    def stop(self) -> None:
+        self.until = math.inf
+
+    def run(self, connection: sqlite3.Connection, operation: str, work: Callable[[sqlite3.Cursor], _Told]) -> _Told:
+        """Open the transaction if there should be one, and end a statement that takes too long."""
+        if operation.startswith(_TO_SAVEPOINT) and self._undone(connection):
+            return _NOTHING  # it is taken back, with all the rest: the error that did it is what is to be told
         self.open(connection)
         cursor = connection.cursor()
-        self.until = monotonic() + self.limit
+        self.start()
         try:
-            return work(cursor)
+            told = work(cursor)
         except OverflowError as error:  # an integer that needs more than 64 bits
             raise InvalidValueError from error
         except BaseException:
-            self.until = math.inf
+            self.stop()
             forget_error(connection)
             raise
         finally:
-            self.until = math.inf
+            self.stop()
             cursor.close()
+        if not connection.in_transaction:
+            self.begun = False  # it was a COMMIT or a ROLLBACK
+        return told
 
     def open(self, connection: sqlite3.Connection) -> None:
+        self._refuse_undone(connection)
         if self.begin is not None and not connection.in_transaction:
             connection.execute(self.begin)
+            self.begun = True
+
+    def commit(self, connection: sqlite3.Connection) -> None:
+        """One that is refused undoes the transaction, as elsewhere: SQLAlchemy takes that for granted."""
+        try:
+            self._refuse_undone(connection)
+            connection.commit()
+        finally:
+            self.rollback(connection)
+
+    def rollback(self, connection: sqlite3.Connection) -> None:
+        connection.rollback()
+        self.begun = False
+
+    def _refuse_undone(self, connection: sqlite3.Connection) -> None:
+        """What came before would be missing: another transaction may not go on in its place."""
+        if self._undone(connection):
+            raise UnitOfWorkError(_UNDONE)
+
+    def _undone(self, connection: sqlite3.Connection) -> bool:
+        """Some errors end the transaction: an interrupt, a full disk, RAISE(ROLLBACK), ON CONFLICT ROLLBACK."""
+        return self.begun and not connection.in_transaction
 
 
 class Cursor(AsyncAdapt_aiosqlite_cursor):
@@ -106,20 +148,20 @@ class Cursor(AsyncAdapt_aiosqlite_cursor):
             rows = cursor.fetchall()
             return _Told(cursor.description, cursor.rowcount, cursor.lastrowid, rows)
 
-        await self._in_thread(work)
+        await self._in_thread(operation, work)
 
     async def _executemany_async(self, operation: str, parameters: Iterable[Any]) -> None:
         def work(cursor: sqlite3.Cursor) -> _Told:
             cursor.executemany(operation, parameters)
             return _Told(None, cursor.rowcount, cursor.lastrowid, ())
 
-        await self._in_thread(work)
+        await self._in_thread(operation, work)
 
-    async def _in_thread(self, work: Callable[[sqlite3.Cursor], _Told]) -> None:
+    async def _in_thread(self, operation: str, work: Callable[[sqlite3.Cursor], _Told]) -> None:
         connection: Any = self._adapt_connection
         async with connection._execute_mutex:  # noqa: SLF001 -- as above
             try:
-                self._told = await in_thread(self._connection, connection.rules.run, work)
+                self._told = await in_thread(self._connection, connection.rules.run, operation, work)
             except asyncio.CancelledError:
                 connection.rules.unwanted = True  # closing waits for the thread
                 raise
@@ -147,9 +189,23 @@ class Connection(AsyncAdapt_aiosqlite_connection):
     _cursor_cls = Cursor  # type: ignore[assignment]  # narrower than SQLAlchemy wrote it down
     _ss_cursor_cls = StreamCursor
 
-    def __init__(self, driver: "Driver", connection: Any, rules: _Rules) -> None:
+    def __init__(self, driver: "Driver", connection: Any, rules: Rules) -> None:
         super().__init__(driver, connection)
         self.rules = rules
+
+    def commit(self) -> None:
+        self._end(self.rules.commit)
+
+    def rollback(self) -> None:
+        self._end(self.rules.rollback)
+
+    def _end(self, how: Callable[[sqlite3.Connection], None]) -> None:
+        if self._connection._connection is None:  # noqa: SLF001 -- as SQLAlchemy's own connection does
+            return
+        try:
+            await_(in_thread(self._connection, how))
+        except Exception as error:  # noqa: BLE001 -- the same: all are raised on
+            self._handle_exception(error)
 
 
 class Driver(AsyncAdapt_aiosqlite_dbapi):
@@ -166,10 +222,10 @@ class Driver(AsyncAdapt_aiosqlite_dbapi):
         self._limit = limit
 
     def connect(self, *arguments: Any, **keywords: Any) -> Connection:
-        rules = _Rules(self._begin, self._limit)
+        rules = Rules(self._begin, self._limit)
         return Connection(self, await_(self._opened(rules, *arguments, **keywords)), rules)
 
-    async def _opened(self, rules: _Rules, *arguments: Any, **keywords: Any) -> aiosqlite.Connection:
+    async def _opened(self, rules: Rules, *arguments: Any, **keywords: Any) -> aiosqlite.Connection:
         connection = await _connect(*arguments, **keywords)
         try:
             await in_thread(connection, self._prepare, rules)
@@ -178,7 +234,7 @@ class Driver(AsyncAdapt_aiosqlite_dbapi):
             raise
         return connection
 
-    def _prepare(self, connection: sqlite3.Connection, rules: _Rules) -> None:
+    def _prepare(self, connection: sqlite3.Connection, rules: Rules) -> None:
         prepare(connection, self._pragmas)
         connection.set_progress_handler(rules.passed, _STEPS)
 

@@ -5,6 +5,7 @@ import copy
 import sqlite3
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass
 from time import monotonic
@@ -13,6 +14,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from leyden.core import Outcome
+from leyden.data.backends.sqlite_driver import Rules, in_thread
 from leyden.data.backends.sqlite_readers import forget_error
 from leyden.data.errors import DatabaseDownError
 
@@ -67,10 +69,10 @@ class Writes:
     async def _commit(self, batch: "list[_Write]") -> None:
         """One turn on the connection, in the order in which units of work ask for it too."""
         async with self._writer.connect() as connection:
-            driver: Any = (await connection.get_raw_connection()).driver_connection
+            raw = await connection.get_raw_connection()
+            driver: Any = raw.dbapi_connection
             batch += _taken(self._waiting, most=_MOST)
-            # aiosqlite's own methods are one statement each; its private one runs a function in the thread.
-            await driver._execute(_commit_together, driver._conn, batch)  # noqa: SLF001 -- there is no public one
+            await in_thread(raw.driver_connection, _commit_together, driver.rules, batch)
             for write in reversed(batch):
                 if not write.tell():
                     self._waiting.appendleft(write)
@@ -118,22 +120,34 @@ def _taken(waiting: deque[_Write], *, most: int | None = None) -> list[_Write]:
     return taken
 
 
-def _commit_together(connection: sqlite3.Connection, batch: list[_Write]) -> None:
+class _InterruptedError(Exception):
+    """A statement was over its time, and the transaction ended with it."""
+
+
+def _commit_together(connection: sqlite3.Connection, rules: Rules, batch: list[_Write]) -> None:
     """In the thread of the connection: give each its outcome, or none to those for which there was no time."""
-    if _transact(connection, batch):
-        return
+    with suppress(_InterruptedError):  # who waits for the connection has waited long enough: the others come after
+        if not _transact(connection, rules, batch):
+            _transact_each(connection, rules, batch)
+
+
+def _transact_each(connection: sqlite3.Connection, rules: Rules, batch: list[_Write]) -> None:
+    for write in batch:
+        write.outcome = None
     for write in batch:
         try:
-            _transact(connection, [write])
+            _transact(connection, rules, [write])
+        except _InterruptedError:
+            raise
         except Exception as error:  # noqa: BLE001 -- it is this one's alone: the others' are settled or still to come
             write.outcome = Outcome(error=error.with_traceback(None))
 
 
-def _transact(connection: sqlite3.Connection, batch: list[_Write]) -> bool:
+def _transact(connection: sqlite3.Connection, rules: Rules, batch: list[_Write]) -> bool:
     """Whether it was committed; if not, one statement spoilt it for all, and each needs a transaction of its own."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if not _run(connection, batch):
+        if not _run(connection, rules, batch):
             return False
         connection.execute("COMMIT")
     except sqlite3.IntegrityError as error:  # a deferred constraint: of which statement, nobody can tell
@@ -145,7 +159,7 @@ def _transact(connection: sqlite3.Connection, batch: list[_Write]) -> bool:
     return True
 
 
-def _run(connection: sqlite3.Connection, batch: list[_Write]) -> bool:
+def _run(connection: sqlite3.Connection, rules: Rules, batch: list[_Write]) -> bool:
     """Whether all is well with the transaction: a statement that fails usually undoes only itself."""
     until = monotonic() + _LONGEST
     for write in batch:
@@ -153,19 +167,31 @@ def _run(connection: sqlite3.Connection, batch: list[_Write]) -> bool:
         if not write.wanted or monotonic() > until:
             continue
         before = connection.total_changes
-        write.outcome = _outcome(connection, write)
+        write.outcome = _outcome(connection, rules, write)
         if (error := write.outcome.error) is None:
             continue
         forget_error(connection)
-        if not connection.in_transaction and not isinstance(error, sqlite3.IntegrityError):
-            raise error  # the disk is full or broken: nobody's is written
+        if not connection.in_transaction:
+            _refuse_end(batch, write, error)
         if not connection.in_transaction or connection.total_changes != before:
             return False
     return True
 
 
-def _outcome(connection: sqlite3.Connection, write: _Write) -> Outcome[Written]:
+def _refuse_end(batch: list[_Write], culprit: _Write, error: BaseException) -> None:
+    """Nothing of the transaction is written; unless it is known whose fault that is, it is everybody's error."""
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
+        for write in batch:
+            if write is not culprit:
+                write.outcome = None
+        raise _InterruptedError
+    if not isinstance(error, sqlite3.IntegrityError):
+        raise error  # the disk is full or broken
+
+
+def _outcome(connection: sqlite3.Connection, rules: Rules, write: _Write) -> Outcome[Written]:
     cursor = connection.cursor()
+    rules.start()
     try:
         cursor.execute(write.sql, write.args)
         rows = cursor.fetchall()
@@ -178,4 +204,5 @@ def _outcome(connection: sqlite3.Connection, write: _Write) -> Outcome[Written]:
     except Exception as error:  # noqa: BLE001 -- an outcome carries it to the caller
         return Outcome(error=error.with_traceback(None))
     finally:
+        rules.stop()
         cursor.close()
