@@ -14,23 +14,23 @@ from leyden.data import Base, Database, Model
 from leyden.data.errors import UnitOfWorkError
 
 
-class Shelf(Model):
+class ReadShelf(Model):
     __tablename__ = "read_shelves"
 
     name: Mapped[str]
-    books: Mapped[list["Book"]] = relationship(back_populates="shelf", order_by="Book.title")
+    books: Mapped[list["ReadBook"]] = relationship(back_populates="shelf", order_by="ReadBook.title")
 
 
-class Book(Model):
+class ReadBook(Model):
     __tablename__ = "read_books"
 
     title: Mapped[str]
     shelf_id: Mapped[str] = mapped_column(ForeignKey("read_shelves.id"))
-    shelf: Mapped[Shelf] = relationship(back_populates="books")
+    shelf: Mapped[ReadShelf] = relationship(back_populates="books")
 
 
 # An attribute of type uuid, as the key that it refers to.
-Book.__table__.c.shelf_id.type = Shelf.__table__.c.id.type
+ReadBook.__table__.c.shelf_id.type = ReadShelf.__table__.c.id.type
 TABLES = [Base.metadata.tables[name] for name in ("read_shelves", "read_books")]
 
 
@@ -41,7 +41,7 @@ async def full(database: Database) -> AsyncIterator[Database]:
         await connection.run_sync(lambda c: Base.metadata.create_all(c, tables=TABLES))
     async with database.session() as session:
         for name in ("a", "b"):
-            session.add(Shelf(name=name, books=[Book(title=f"{name}{number}") for number in range(3)]))
+            session.add(ReadShelf(name=name, books=[ReadBook(title=f"{name}{number}") for number in range(3)]))
     yield database
     assert in_use(database) == 0, "a connection was not given back"
 
@@ -68,22 +68,22 @@ def statements(database: Database) -> Iterator[list[str]]:
 
 async def test_every_way_to_read_gives_the_connection_back_at_once(full: Database) -> None:
     async with full.reader() as session:
-        shelf = (await session.scalars(select(Shelf).order_by(Shelf.name))).first()
+        shelf = (await session.scalars(select(ReadShelf).order_by(ReadShelf.name))).first()
         assert in_use(full) == 0
         assert shelf is not None
-        assert await session.get(Shelf, shelf.id) is shelf
+        assert await session.get(ReadShelf, shelf.id) is shelf
         assert in_use(full) == 0
-        assert await session.scalar(select(func.count()).select_from(Book)) == 6
+        assert await session.scalar(select(func.count()).select_from(ReadBook)) == 6
         assert in_use(full) == 0
-        assert (await session.execute(select(Shelf.name).order_by(Shelf.name))).all() == [("a",), ("b",)]
+        assert (await session.execute(select(ReadShelf.name).order_by(ReadShelf.name))).all() == [("a",), ("b",)]
         assert in_use(full) == 0
         books = await shelf.awaitable_attrs.books
         assert [book.title for book in books] == ["a0", "a1", "a2"]
         assert in_use(full) == 0
         await session.refresh(shelf)
         assert in_use(full) == 0
-        assert (await session.get_one(Book, books[0].id)).title == "a0"
-        assert (await session.scalars(select(Book).execution_options(populate_existing=True))).all()
+        assert (await session.get_one(ReadBook, books[0].id)).title == "a0"
+        assert (await session.scalars(select(ReadBook).execution_options(populate_existing=True))).all()
         assert in_use(full) == 0
         assert await session.run_sync(lambda sync: sync.scalar(text("SELECT 7"))) == 7
         assert in_use(full) == 0
@@ -99,7 +99,7 @@ async def test_what_is_loaded_beside_the_rows_comes_on_the_same_connection(full:
     event.listen(full.readers.sync_engine, "checkout", note)
     async with full.reader() as session:
         with statements(full) as seen:
-            shelves = (await session.scalars(select(Shelf).options(selectinload(Shelf.books)))).all()
+            shelves = (await session.scalars(select(ReadShelf).options(selectinload(ReadShelf.books)))).all()
         assert sorted(book.title for shelf in shelves for book in shelf.books) == ["a0", "a1", "a2", "b0", "b1", "b2"]
         assert in_use(full) == 0
     assert len([statement for statement in seen if "read_" in statement]) == 2
@@ -108,10 +108,10 @@ async def test_what_is_loaded_beside_the_rows_comes_on_the_same_connection(full:
 
 async def test_two_statements_may_see_what_was_committed_in_between_and_one_object_is_kept(full: Database) -> None:
     async with full.reader() as session:
-        shelf = (await session.scalars(select(Shelf).where(Shelf.name == "a"))).one()
+        shelf = (await session.scalars(select(ReadShelf).where(ReadShelf.name == "a"))).one()
         async with full.session() as writing:
-            (await writing.get_one(Shelf, shelf.id)).name = "c"
-        assert await session.scalar(select(Shelf.name).where(Shelf.id == shelf.id)) == "c"
+            (await writing.get_one(ReadShelf, shelf.id)).name = "c"
+        assert await session.scalar(select(ReadShelf.name).where(ReadShelf.id == shelf.id)) == "c"
         assert shelf.name == "a"
         await session.refresh(shelf)
         assert shelf.name == "c"
@@ -120,18 +120,18 @@ async def test_two_statements_may_see_what_was_committed_in_between_and_one_obje
 async def test_a_stream_may_be_read_while_other_statements_run_and_is_given_back_at_the_end(full: Database) -> None:
     async with full.reader() as session:
         titles = []
-        async for book in await session.stream_scalars(select(Book).order_by(Book.title)):
-            shelf = await session.get_one(Shelf, book.shelf_id)
+        async for book in await session.stream_scalars(select(ReadBook).order_by(ReadBook.title)):
+            shelf = await session.get_one(ReadShelf, book.shelf_id)
             titles.append(f"{shelf.name}:{book.title}")
         assert titles == ["a:a0", "a:a1", "a:a2", "b:b0", "b:b1", "b:b2"]
-        rows = [row async for row in await session.stream(select(Book.title).order_by(Book.title))]
+        rows = [row async for row in await session.stream(select(ReadBook.title).order_by(ReadBook.title))]
         assert len(rows) == 6
     assert in_use(full) == 0
 
 
 async def test_a_stream_that_is_left_halfway_is_closed(full: Database) -> None:
     async with full.reader() as session:
-        async for _ in await session.stream(select(Book)):
+        async for _ in await session.stream(select(ReadBook)):
             break
     assert in_use(full) == 0
     async with full.reader() as session:
@@ -148,33 +148,33 @@ async def test_a_connection_that_was_asked_for_is_given_back_at_the_end(full: Da
 
 async def test_an_error_leaves_the_session_usable(full: Database) -> None:
     async with full.reader() as session:
-        shelf = (await session.scalars(select(Shelf).order_by(Shelf.name))).first()
+        shelf = (await session.scalars(select(ReadShelf).order_by(ReadShelf.name))).first()
         assert shelf is not None
         for _ in range(2):
             with pytest.raises(DBAPIError):
                 await session.execute(text("SELECT nothing FROM nowhere"))
             assert in_use(full) == 0
         with pytest.raises(NoResultFound):
-            await session.get_one(Shelf, Book.id.type.python_type(int=7))
+            await session.get_one(ReadShelf, ReadBook.id.type.python_type(int=7))
         assert await session.scalar(text("SELECT 1")) == 1
         assert len(await shelf.awaitable_attrs.books) == 3
 
 
 async def test_nothing_is_changed_by_whatever_way(full: Database) -> None:
     async def merged(session: AsyncSession) -> None:
-        shelf = (await session.scalars(select(Shelf))).first()
+        shelf = (await session.scalars(select(ReadShelf))).first()
         assert shelf is not None
-        await session.merge(Shelf(id=shelf.id, name="changed"))
+        await session.merge(ReadShelf(id=shelf.id, name="changed"))
         await session.flush()
 
     async def changed(session: AsyncSession) -> None:
-        shelf = (await session.scalars(select(Shelf))).first()
+        shelf = (await session.scalars(select(ReadShelf))).first()
         assert shelf is not None
         shelf.name = "changed"
         await session.commit()
 
     async def deleted(session: AsyncSession) -> None:
-        await session.delete((await session.scalars(select(Book))).first())
+        await session.delete((await session.scalars(select(ReadBook))).first())
         await session.commit()
 
     for change in (merged, changed, deleted):
@@ -183,12 +183,12 @@ async def test_nothing_is_changed_by_whatever_way(full: Database) -> None:
                 await change(session)
         assert in_use(full) == 0
     async with full.reader() as session:
-        assert (await session.scalars(select(Shelf.name).order_by(Shelf.name))).all() == ["a", "b"]
+        assert (await session.scalars(select(ReadShelf.name).order_by(ReadShelf.name))).all() == ["a", "b"]
 
 
 async def test_objects_stay_readable_after_the_end_and_the_session_does_not(full: Database) -> None:
     async with full.reader() as session:
-        shelf = (await session.scalars(select(Shelf).order_by(Shelf.name))).first()
+        shelf = (await session.scalars(select(ReadShelf).order_by(ReadShelf.name))).first()
     assert shelf is not None
     assert shelf.name == "a"
     with pytest.raises(InvalidRequestError):
@@ -203,7 +203,7 @@ async def test_twenty_read_sessions_share_two_connections(full: Database) -> Non
             async with narrow.reader() as session:
                 found = 0
                 for _ in range(5):
-                    found += len((await session.scalars(select(Book))).all())
+                    found += len((await session.scalars(select(ReadBook))).all())
                     await asyncio.sleep(0.01)
                 return found
 
