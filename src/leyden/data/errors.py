@@ -9,7 +9,7 @@ LeydenError
 ├── MalformedIfMatchError     400  malformed_if_match     the header is no list of ETags
 ├── PreconditionFailedError   412  precondition_failed    the row was changed since the client read it
 ├── PreconditionRequiredError 428  precondition_required  the client does not say which version it read
-├── UnitOfWorkError           500  unit_of_work           a session is opened where it would wait for itself or for ever
+├── UnitOfWorkError           500  unit_of_work           a session that would wait for ever, or whose work is undone
 ├── MigrationError            500  migration              a migration could not be read, made or applied
 │   └── BlockedMigrationError 500  migration              a lock was in its way: nothing of it happened, try again
 └── OverloadedError

@@ -91,7 +91,10 @@ class PooledLane:
             pool.take_back(entry)
         if isinstance(error, OSError):
             raise DatabaseDownError from error
-        raise as_sqlalchemy(self.dialect, connection, plan.sql, error, lost=lost) from error
+        known = as_sqlalchemy(self.dialect, connection, plan.sql, error, lost=lost)
+        if known is error:  # none of the driver's: what a type makes of a value it cannot take
+            raise error
+        raise known from error
 
 
 def as_sqlalchemy(

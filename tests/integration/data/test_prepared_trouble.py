@@ -319,3 +319,14 @@ def test_one_statement_runs_on_databases_of_different_kinds(tmp_path: Path) -> N
                 asyncio.run(use(url))
         except Unavailable as reason:
             skip_or_fail(str(reason))
+
+
+async def test_an_error_of_no_driver_is_not_its_own_cause(start: Start) -> None:
+    database = await start()
+    if database.dialect != "postgresql":
+        return  # the others have no room for such a time either
+    before_christ = prepared(select(literal_column("'0044-03-15 12:00 BC'::timestamp").label("ides")))
+    with pytest.raises(Exception) as refused:  # noqa: PT011 -- in asyncpg's own words
+        await before_christ(database)
+    assert refused.value.__cause__ is not refused.value
+    assert await names.all(database) == ["first"]
