@@ -1,6 +1,7 @@
 """A process of its own that writes to a SQLite file: `python sqlite_writer.py increment|append FILE ...`."""
 
 import asyncio
+import json
 import os
 import sys
 import time
@@ -31,6 +32,7 @@ async def increment(file: str, times: int) -> None:
                 await asyncio.sleep(0.001)
                 await session.execute(text("UPDATE counters SET value = :value"), {"value": value + 1})
             took.append(time.monotonic() - began)
+    os.write(1, json.dumps(took).encode())
 
 
 async def append(file: str) -> None:
