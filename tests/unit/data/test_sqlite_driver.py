@@ -228,3 +228,24 @@ async def test_who_is_cancelled_while_beginning_leaves_the_next_unit_of_work_cle
         await asyncio.wait([task])
         assert task.cancelled()
     await assert_as_before_and_usable(database, path)
+
+
+async def test_what_commits_by_itself_holds_no_lock_before_or_after(database: Database, path: Path) -> None:
+    def written_by_another() -> None:
+        with contextlib.closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as other:
+            other.execute("INSERT INTO plain VALUES ('other')")
+
+    async with database.writer.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await connection.execute(text("INSERT INTO plain VALUES ('one')"))
+        written_by_another()
+        await connection.execute(text("INSERT INTO plain VALUES ('two')"))
+    written_by_another()
+    async with database.session() as session:
+        await session.execute(text("INSERT INTO plain VALUES ('three')"))
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            written_by_another()
+        await session.rollback()
+    async with database.reader() as session:
+        found = list(await session.scalars(text("SELECT data FROM plain")))
+    assert found == ["one", "other", "two", "other"]

@@ -53,6 +53,7 @@ class Rules:
     begin: str | None
     limit: float
     until: float = field(default=math.inf, init=False)
+    autocommit: bool = field(default=False, init=False)
     begun: bool = field(default=False, init=False)
     """A transaction has been opened, and neither committed nor rolled back by whom it was opened for."""
     unwanted: bool = field(default=False, init=False)
@@ -71,7 +72,8 @@ class Rules:
         """Open the transaction if there should be one, and end a statement that takes too long."""
         if operation.startswith(_TO_SAVEPOINT) and self._undone(connection):
             return _NOTHING  # it is taken back, with all the rest: the error that did it is what is to be told
-        self.open(connection)
+        if not operation.startswith("PRAGMA"):  # SQLAlchemy asks and sets some where no transaction is meant to begin
+            self.open(connection)
         cursor = connection.cursor()
         self.start()
         try:
@@ -91,7 +93,7 @@ class Rules:
 
     def open(self, connection: sqlite3.Connection) -> None:
         self._refuse_undone(connection)
-        if self.begin is not None and not connection.in_transaction:
+        if self.begin is not None and not self.autocommit and not connection.in_transaction:
             connection.execute(self.begin)
             self.begun = True
 
@@ -192,6 +194,15 @@ class Connection(AsyncAdapt_aiosqlite_connection):
     def __init__(self, driver: "Driver", connection: Any, rules: Rules) -> None:
         super().__init__(driver, connection)
         self.rules = rules
+
+    @property
+    def isolation_level(self) -> str | None:
+        """None is what SQLAlchemy calls AUTOCOMMIT. That of sqlite3 stays None: our BEGIN is our own."""
+        return None if self.rules.autocommit or self.rules.begin is None else ""
+
+    @isolation_level.setter
+    def isolation_level(self, value: str | None) -> None:
+        self.rules.autocommit = value is None
 
     def commit(self) -> None:
         self._end(self.rules.commit)
