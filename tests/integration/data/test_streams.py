@@ -335,7 +335,8 @@ async def test_a_client_that_goes_away_frees_the_connection_at_once(ready: Datab
 
 @cursors_may_stay_open
 async def test_a_client_that_goes_away_while_the_database_looks_for_the_first_row(ready: Database) -> None:
-    await fill(ready, 30_000)  # minutes
+    # Minutes; but MariaDB goes on with a statement whose client has gone, and keeps its table until then.
+    await fill(ready, 5_000 if ready.dialect == "mysql" else 30_000)
     other = Film.__table__.alias()
     long = select(func.count()).select_from(Film).join(other, Film.title.concat(other.c.title) == "no such title")
     caller = Caller()
