@@ -128,6 +128,17 @@ class Pool(AsyncAdaptedQueuePool):
             self.waiting -= 1
 
 
+def pool_of(size: int, *, timeout: float) -> dict[str, Any]:
+    """What an engine is told to have such a pool, of at most `size` connections; the one used last is given out first."""
+    return {
+        "poolclass": Pool,
+        "pool_size": size,
+        "max_overflow": 0,
+        "pool_timeout": timeout,
+        "pool_use_lifo": True,
+    }
+
+
 def keep_alive(engine: AsyncEngine, closed: Closed) -> None:
     """Before a connection is given out it is asked whether it lives, if it has idled or its driver says it does not."""
     sync = engine.sync_engine

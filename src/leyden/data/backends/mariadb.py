@@ -18,7 +18,7 @@ from leyden.data.backend import LOGIN_REFUSED, NO_RIGHT, Broken, Trouble, TryLoc
 from leyden.data.engines import execute, make_engine
 from leyden.data.lanes import Answer, Arguments, Lane, PooledLane
 from leyden.data.plans import Plan
-from leyden.data.pool import Pool, keep_alive
+from leyden.data.pool import keep_alive, pool_of
 from leyden.data.settings import DataSettings
 
 TROUBLES = {
@@ -104,13 +104,7 @@ class MariaDB:
         self._settings = settings
 
     def engine(self, use: Use, size: int) -> AsyncEngine:
-        pool: dict[str, Any] = {
-            "poolclass": Pool,
-            "pool_size": size,
-            "max_overflow": 0,
-            "pool_timeout": self._settings.pool_timeout,
-            "pool_use_lifo": True,
-        }
+        pool = pool_of(size, timeout=self._settings.pool_timeout)
         engine = self._make(_session(self._settings, use), **self._patience(use), **pool, **_OPTIONS[use])
         if use is Use.SNAPSHOT:
             event.listen(engine.sync_engine, "begin", _begin_snapshot)

@@ -15,7 +15,7 @@ from leyden.data.backend import LOGIN_REFUSED, NO_RIGHT, Broken, Trouble, TryLoc
 from leyden.data.backends.postgresql_drivers import ASYNCPG, PSYCOPG, Driver
 from leyden.data.engines import as_it_is, make_engine
 from leyden.data.lanes import Lane, PooledLane
-from leyden.data.pool import Pool, keep_alive
+from leyden.data.pool import keep_alive, pool_of
 from leyden.data.settings import DataSettings
 from leyden.data.units import note_failure
 
@@ -104,13 +104,7 @@ class PostgreSQL:
         return cls(url.set(drivername="postgresql+psycopg"), settings, PSYCOPG)
 
     def engine(self, use: Use, size: int) -> AsyncEngine:
-        pool = {
-            "poolclass": Pool,
-            "pool_size": size,
-            "max_overflow": 0,
-            "pool_timeout": self._settings.pool_timeout,
-            "pool_use_lifo": True,
-        }
+        pool = pool_of(size, timeout=self._settings.pool_timeout)
         engine = self._make(use, **pool, **self._driver.options(use))
         keep_alive(engine, self._driver.closed)
         event.listen(engine.sync_engine, "handle_error", note_failure)
