@@ -17,7 +17,7 @@ from pathlib import Path
 
 from chaos import full_disk, kills, money, writers
 from chaos.ledger import Unjudged
-from chaos.plan import CLIENTS, WHOLE, Plan
+from chaos.plan import CLIENTS, PAUSE, WHOLE, Plan
 from load import figures
 from load.figures import Figure
 
@@ -39,9 +39,8 @@ CELLS: dict[str, dict[str, Part]] = {
 def main(arguments: list[str]) -> int:
     given = _given(arguments)
     parts = {name: CELLS[given.cell][name] for name in given.only or CELLS[given.cell]}
-    plan = Plan(
-        VAR / f"{given.cell}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}", given.seed, given.seconds, given.clients
-    )
+    folder = VAR / f"{given.cell}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}"
+    plan = Plan(folder, given.seed, given.seconds, given.clients, given.pause)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is ended
     say(f"Seed {plan.seed}, {plan.seconds:g} s, load average {os.getloadavg()[0]:.1f}; ledgers in {plan.folder}.")
     try:
@@ -50,7 +49,8 @@ def main(arguments: list[str]) -> int:
         say("Stopped; nothing was judged.")
         return 130
     if plan.seconds >= WHOLE and not given.only:
-        figures.save(f"chaos-{given.cell}", lines, seed=plan.seed, seconds=plan.seconds, clients=plan.clients)
+        facts = {"seed": plan.seed, "seconds": plan.seconds, "clients": plan.clients, "pause": plan.pause}
+        figures.save(f"chaos-{given.cell}", lines, **facts)
     return int(not all(line.good for line in lines))
 
 
@@ -79,6 +79,7 @@ def _given(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--cell", choices=CELLS, required=True)
     parser.add_argument("--seconds", type=float, default=WHOLE, help="how long clients work on each database")
     parser.add_argument("--clients", type=int, default=CLIENTS)
+    parser.add_argument("--pause", type=float, default=PAUSE, help="of a client between transfers, on the average")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="", help="some of the cell's parts, with commas")
     given = parser.parse_args(arguments)
@@ -89,6 +90,8 @@ def _given(arguments: list[str]) -> argparse.Namespace:
         parser.error("--seconds is between 1 and 3600")
     if not 1 <= given.clients <= 1000:
         parser.error("--clients is between 1 and 1000")
+    if not 0 <= given.pause <= 60:
+        parser.error("--pause is between 0 and 60")
     return given
 
 

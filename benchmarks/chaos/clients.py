@@ -24,8 +24,6 @@ DRAIN = 30.0
 HABIT = 50
 """Requests after which a client takes a new connection, on the average: so both workers have some."""
 AGAIN = 0.02
-PAUSE = 0.5
-"""Seconds between a client's transfers, on the average."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class Orders:
     seconds: float
     seed: int
     clients: int
-    pause: float = PAUSE
+    pause: float
 
     @classmethod
     def parse(cls, text: str) -> "Orders":

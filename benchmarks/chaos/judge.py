@@ -126,8 +126,16 @@ def judge(told: Told, held: Held) -> list[Figure]:
 def _happened(told: Told) -> Iterator[Figure]:
     for outcome in ("acknowledged", "refused", "unknown"):
         yield Figure(outcome, told.count(outcome), "moves")
+    yield Figure("rate", _rate(told), "1/s")
     repeated = sum(len(intent.attempts) > 1 and intent.outcome != "refused" for intent in told.intents.values())
     yield Figure("asked_again", repeated, "moves")
+
+
+def _rate(told: Told) -> float:
+    """Transfers a second, outages included."""
+    attempts = list(told.attempts)
+    spent = max(attempt.ended for attempt in attempts) - min(attempt.began for attempt in attempts)
+    return told.count("acknowledged") / spent
 
 
 def _money(held: Held) -> Iterator[Figure]:

@@ -42,7 +42,7 @@ def _campaign(kind: str, plan: Plan) -> tuple[Told, Held]:
         with tube.served(env) as server:
             try:
                 accounts = tube.funded(server.url, env, ledger, plan.seed)
-                orders = Orders(server.url, str(ledger), accounts, plan.seconds, plan.seed, plan.clients)
+                orders = Orders(server.url, str(ledger), accounts, plan.seconds, plan.seed, plan.clients, plan.pause)
                 told = storm.rage(orders, [killed_workers(server), *faults], folder)
             finally:
                 (folder / "server.log").write_text(server.log)

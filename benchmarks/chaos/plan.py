@@ -7,6 +7,8 @@ WHOLE = 60.0
 """Seconds of a whole run; parts that are counted and not timed shrink alike."""
 
 CLIENTS = 64
+PAUSE = 0.5
+"""Seconds between a client's transfers, on the average."""
 
 
 @dataclass(frozen=True)
@@ -15,6 +17,7 @@ class Plan:
     seed: int = 1
     seconds: float = WHOLE
     clients: int = CLIENTS
+    pause: float = PAUSE
 
     def room(self, part: str) -> Path:
         """A new folder for the ledgers of one part."""
