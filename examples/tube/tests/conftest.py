@@ -35,11 +35,8 @@ async def client(database: Database) -> AsyncIterator[AsyncClient]:
 
 @pytest.fixture
 async def ada(client: AsyncClient) -> dict[str, str]:
-    """The headers of a signed-in user, who has a channel."""
-    headers = await _signed_in(client, "ada@example.com")
-    made = await client.post("/api/channels", json={"handle": "engines", "title": "Engines"}, headers=headers)
-    assert made.status_code == 201, made.text
-    return headers
+    """The headers of a signed-in user."""
+    return await _signed_in(client, "ada@example.com")
 
 
 @pytest.fixture
@@ -49,8 +46,10 @@ async def bob(client: AsyncClient) -> dict[str, str]:
 
 
 @pytest.fixture
-async def channel(ada: dict[str, str]) -> str:
+async def channel(client: AsyncClient, ada: dict[str, str]) -> str:
     """The handle of Ada's channel."""
+    made = await client.post("/api/channels", json={"handle": "engines", "title": "Engines"}, headers=ada)
+    assert made.status_code == 201, made.text
     return "engines"
 
 

@@ -11,6 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from tube.dashboard import parts
 from tube.wallet.ledger import grant
 
+pytestmark = pytest.mark.usefixtures("channel")
+
 Headers = dict[str, str]
 ADDRESS = "/api/channels/engines/dashboard"
 

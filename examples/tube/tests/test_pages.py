@@ -4,6 +4,8 @@ from typing import Any
 import pytest
 from httpx2 import AsyncClient
 
+pytestmark = pytest.mark.usefixtures("channel")
+
 BROWSER = {"Accept": "text/html,application/xhtml+xml"}
 NOBODY = "00000000-0000-0000-0000-000000000000"
 EVIL = "<script>alert(1)</script>"

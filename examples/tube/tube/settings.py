@@ -15,5 +15,8 @@ class Settings(leyden.Settings):
     model_config = files_in(ROOT)
 
     http: HttpSettings = HttpSettings()
-    data: DataSettings = DataSettings(url=f"sqlite:///{ROOT}/var/tube.db", migrations=ROOT / "migrations")
+    data: DataSettings = DataSettings(
+        url=f"sqlite:///{ROOT}/var/tube.db",
+        migrations=ROOT / "migrations",
+    )
     auth: AuthSettings = AuthSettings(secret_file=ROOT / "var" / "secret.key")
