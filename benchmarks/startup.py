@@ -1,11 +1,13 @@
 """How soon Leyden is there: `import leyden` beside `import fastapi`, and Tube's first ready answer.
 
-    make bench NAME=startup
+    make bench NAME=startup                          about a minute
+    .venv/bin/python benchmarks/startup.py --quick   each thing once: whether it works, not how long it takes
 
-Prints `name value unit target pass|short`, saves the numbers in benchmarks/results/startup.json, and ends with exit
-code 1 where one is short of its target. Measure on a quiet machine.
+Prints `name value unit target pass|short`, saves the numbers of a whole run in benchmarks/results/startup.json, and ends
+with exit code 1 where one is short of its target. Measure on a quiet machine.
 """
 
+import argparse
 import contextlib
 import http.client
 import json
@@ -56,12 +58,12 @@ class Figure:
         return f"{self.name:<32} {self.value:>8.3f} {self.unit:<6} {target:>6} {self.verdict}"
 
 
-def import_figures() -> list[Figure]:
+def import_figures(times: int) -> list[Figure]:
     """Both imports in fresh processes, in turn, so that a busy moment of the machine meets both."""
     samples: dict[str, list[float]] = {"fastapi": [], "leyden": []}
     for module in samples:
         seconds_to_import(module)  # compiles
-    for _ in range(IMPORTS):
+    for _ in range(times):
         for module, seconds in samples.items():
             seconds.append(seconds_to_import(module))
     medians = {module: statistics.median(seconds) for module, seconds in samples.items()}
@@ -77,12 +79,12 @@ def seconds_to_import(module: str) -> float:
     return float(subprocess.run(command, env=ENVIRONMENT, check=True, capture_output=True, text=True).stdout)
 
 
-def start_figures() -> list[Figure]:
+def start_figures(times: int) -> list[Figure]:
     """`leyden run` as it is typed, and without the reloader, each from the start of the process to the first 200."""
     with tube() as folder:
-        typed = [seconds_to_ready(folder) for _ in range(STARTS)]
-        plain = [seconds_to_ready(folder, "--no-reload") for _ in range(STARTS)]
-        app = [seconds_to_import_app(folder) for _ in range(STARTS)]
+        typed = [seconds_to_ready(folder) for _ in range(times)]
+        plain = [seconds_to_ready(folder, "--no-reload") for _ in range(times)]
+        app = [seconds_to_import_app(folder) for _ in range(times)]
     return [
         Figure("tube_import", statistics.median(app), "s", samples=app),
         Figure("tube_ready_without_reload", statistics.median(plain), "s", samples=plain),
@@ -96,7 +98,7 @@ def tube() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "tube"
         shutil.copytree(ROOT / "examples" / "tube", folder, ignore=shutil.ignore_patterns("var", "tests"))
-        for command in (("db", "upgrade"), ("tube", "seed")):
+        for command in (("db", "upgrade"), ("db", "seed")):
             subprocess.run([LEYDEN, *command], cwd=folder, env=ENVIRONMENT, check=True, stdout=subprocess.DEVNULL)
         yield folder
 
@@ -152,10 +154,14 @@ def save(figures: list[Figure]) -> None:
 
 
 def main() -> int:
-    figures = [*import_figures(), *start_figures()]
+    parser = argparse.ArgumentParser(description="How soon Leyden is there.")
+    parser.add_argument("--quick", action="store_true", help="each thing once; nothing is saved")
+    quick = parser.parse_args().quick
+    figures = [*import_figures(1 if quick else IMPORTS), *start_figures(1 if quick else STARTS)]
     for figure in figures:
         print(figure)
-    save(figures)
+    if not quick:
+        save(figures)
     return int(any(figure.verdict == "short" for figure in figures))
 
 

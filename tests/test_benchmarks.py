@@ -2,6 +2,8 @@
 
 import importlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -168,3 +170,19 @@ def test_peers_are_pinned_to_the_versions_that_leyden_itself_runs_on(load: Simpl
         versions = dict(line.split("==") for line in lines)
         assert {name: version for name, version in versions.items() if pinned.get(name, version) != version} == {}
         assert "uvicorn" in versions
+
+
+def test_the_start_is_measured_from_the_import_to_the_first_ready_answer_of_the_example() -> None:
+    kept = (ROOT / "benchmarks" / "results" / "startup.json").read_bytes()
+    done = subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / "startup.py", "--quick"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    figures = {line.split()[0]: float(line.split()[1]) for line in done.stdout.splitlines()}
+    imports = ("import_fastapi", "import_leyden", "import_leyden_to_fastapi", "tube_import")
+    assert set(figures) == {*imports, "tube_ready", "tube_ready_without_reload"}, done.stderr
+    assert min(figures.values()) > 0
+    assert (ROOT / "benchmarks" / "results" / "startup.json").read_bytes() == kept
