@@ -12,7 +12,8 @@ import pytest
 
 from leyden.testing import LiveServer
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 SHELL = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
@@ -65,3 +66,10 @@ def test_the_app_in_twenty_lines_stores_pages_and_names_the_field_that_is_taken(
     assert again.headers["Content-Language"] == language
     assert (page["items"], page["total"]) == ([{"text": "Milk"}], 1)
     assert documentation.status_code == 200
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.zh-CN.md"])
+def test_the_twenty_lines_are_twenty_in_both_languages(readme: str) -> None:
+    (shown,) = re.findall(r"```python\n(.*?)```", (ROOT / readme).read_text(encoding="utf-8"), re.DOTALL)
+    assert len([line for line in shown.splitlines() if line.strip()]) == 20
+    assert max(map(len, shown.splitlines())) <= 120
