@@ -9,7 +9,7 @@ from typing import Protocol, Self
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from leyden.data.lanes import Lane
+from leyden.data.lanes import DriverLane
 from leyden.data.settings import DataSettings
 
 TryLock = Callable[[], Awaitable[bool]]
@@ -76,7 +76,7 @@ class Backend(Protocol):
         """An engine of at most `size` connections, of which none is open yet."""
         ...
 
-    def lane(self, use: Use, engine: AsyncEngine) -> Lane | None:
+    def lane(self, use: Use, engine: AsyncEngine) -> DriverLane | None:
         """The straight way to the driver beside this engine; None where there is none."""
         ...
 

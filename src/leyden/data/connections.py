@@ -37,7 +37,7 @@ class Connections:
         self.readers = self._engine(Use.READ, settings.pool_size)
         self.snapshots = self._engine(Use.SNAPSHOT, settings.snapshot_pool_size)
         self.spare = self._engine(Use.READ, 1)
-        self.lanes: dict[Use, Lane | None] = {
+        self.lanes: dict[Use, Watched | None] = {
             Use.READ: self._lane(Use.READ, self.readers),
             Use.WRITE: self._shared.lanes[Use.WRITE] if self._shared else self._lane(Use.WRITE, self.writer),
         }
@@ -51,8 +51,12 @@ class Connections:
 
     @property
     def status(self) -> dict[str, PoolStatus]:
-        engines = {Use.WRITE: self.writer, Use.READ: self.readers, Use.SNAPSHOT: self.snapshots}
-        return {use.value: pool_status(engine) for use, engine in engines.items()}
+        read, write = self.lanes[Use.READ], self.lanes[Use.WRITE]
+        return {
+            **status_of(Use.WRITE.value, self.writer, write),
+            **status_of(Use.READ.value, self.readers, read),
+            **status_of(Use.SNAPSHOT.value, self.snapshots),
+        }
 
     async def close(self) -> None:
         """All but what is shared."""
@@ -68,6 +72,14 @@ class Connections:
     def _engine(self, use: Use, size: int) -> AsyncEngine:
         return self._backend.engine(use, size).execution_options(**self._options)
 
-    def _lane(self, use: Use, engine: AsyncEngine) -> Lane | None:
+    def _lane(self, use: Use, engine: AsyncEngine) -> Watched | None:
         lane = self._backend.lane(use, engine)
         return Watched(lane, self._events) if lane is not None else None
+
+
+def status_of(name: str, engine: AsyncEngine, lane: Lane | None = None) -> dict[str, PoolStatus]:
+    """How full an engine's pool is and, where its lane has threads, how busy those are."""
+    if not isinstance(lane, Watched):
+        return {name: pool_status(engine)}
+    threads = {} if lane.threads is None else {f"{name}_threads": lane.threads}
+    return {name: pool_status(engine, queued=lane.queued), **threads}

@@ -17,10 +17,10 @@ from leyden.core import Clock, Events, StartError, SystemClock, resource
 from leyden.data.backend import Use
 from leyden.data.base import CLOCK_OPTION
 from leyden.data.callers import Caller, Writers, caller_of, note_writes, on_behalf_of
-from leyden.data.connections import Connections
+from leyden.data.connections import Connections, status_of
 from leyden.data.errors import ContentionError, DatabaseDownError, LockedError, UnitOfWorkError
 from leyden.data.lanes import Lane, Watched
-from leyden.data.pool import PoolStatus, pool_status
+from leyden.data.pool import PoolStatus
 from leyden.data.read_sessions import ReadSession
 from leyden.data.refusals import refusal
 from leyden.data.replicas import ReadLane, Replica, Route, WriteLane, replica_settings
@@ -180,9 +180,9 @@ class Database:
 
     @property
     def pools(self) -> dict[str, PoolStatus]:
-        """How full each pool of connections is."""
-        replica = {} if self.replica is None else {"replica": pool_status(self.replica.engine)}
-        return self._connections.status | replica
+        """How full each pool of connections is; on SQLite also how busy the threads of prepared reads are."""
+        replica = self.replica
+        return self._connections.status | (status_of("replica", replica.engine, replica.lane) if replica else {})
 
     def seen_by(self, connection: HTTPConnection) -> Self:
         """The same database for one request or socket, whose reads may go to the replica."""

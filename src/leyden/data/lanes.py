@@ -15,7 +15,7 @@ from leyden.core import Events
 from leyden.data.errors import DatabaseDownError
 from leyden.data.events import QueryRan
 from leyden.data.plans import Plan, Row
-from leyden.data.pool import Pool
+from leyden.data.pool import Pool, PoolStatus
 
 Arguments = tuple[Any, ...]
 
@@ -44,12 +44,29 @@ class Lane(Protocol):
     async def close(self) -> None: ...
 
 
+class DriverLane(Lane, Protocol):
+    """A lane that ends at a driver, and so knows who waits there."""
+
+    @property
+    def queued(self) -> int:
+        """How many more callers wait for a connection of the engine's pool than that pool knows of."""
+        ...
+
+    @property
+    def threads(self) -> PoolStatus | None:
+        """Of threads with connections of their own; None where the connections are those of the engine."""
+        ...
+
+
 RunOn = Callable[[Dialect, Any, Plan, Arguments], Awaitable[Answer]]
 """Run a plan on a driver's own connection: `learn` its types first where the plan has not."""
 
 
 class PooledLane:
     """Borrows from the pool of an engine."""
+
+    queued = 0
+    threads = None
 
     def __init__(self, engine: AsyncEngine, run_on: RunOn) -> None:
         self._engine = engine
@@ -130,13 +147,21 @@ def _adapted(connection: DBAPIConnection | None, error: Exception) -> Exception:
 class Watched:
     """A lane that tells what ran; free of cost while nobody listens."""
 
-    def __init__(self, lane: Lane, events: Events) -> None:
+    def __init__(self, lane: DriverLane, events: Events) -> None:
         self._lane = lane
         self._events = events
 
     @property
     def dialect(self) -> Dialect:
         return self._lane.dialect
+
+    @property
+    def queued(self) -> int:
+        return self._lane.queued
+
+    @property
+    def threads(self) -> PoolStatus | None:
+        return self._lane.threads
 
     async def open(self) -> None:
         await self._lane.open()

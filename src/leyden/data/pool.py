@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from time import monotonic, time
 from typing import Any, cast
 
-from sqlalchemy import AsyncAdaptedQueuePool, Dialect, QueuePool, event
+from sqlalchemy import AsyncAdaptedQueuePool, Dialect, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -168,7 +168,10 @@ def _answers(dialect: Dialect, entry: ConnectionPoolEntry) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class PoolStatus:
-    """How many connections a pool may have, has open, and has given out; and how many callers wait for one."""
+    """How many connections a pool may have, has open, and has given out; and how many callers wait for one.
+
+    Of threads, each of which has a connection: how many there may be, are, and are in a statement.
+    """
 
     size: int
     opened: int
@@ -176,11 +179,12 @@ class PoolStatus:
     waiting: int
 
 
-def pool_status(engine: AsyncEngine) -> PoolStatus:
-    pool = cast("QueuePool", engine.sync_engine.pool)
+def pool_status(engine: AsyncEngine, *, queued: int = 0) -> PoolStatus:
+    """`queued` callers wait for a connection of the engine's where its pool does not see them."""
+    pool = cast("Pool", engine.sync_engine.pool)
     return PoolStatus(
         size=pool.size(),
         opened=pool.checkedin() + pool.checkedout(),
         in_use=pool.checkedout(),
-        waiting=getattr(pool, "waiting", 0),
+        waiting=pool.waiting + queued,
     )

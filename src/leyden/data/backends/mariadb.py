@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from leyden.data.backend import LOGIN_REFUSED, NO_RIGHT, Broken, Trouble, TryLock, Use, Violation
 from leyden.data.engines import execute, make_engine
-from leyden.data.lanes import Answer, Arguments, Lane, PooledLane
+from leyden.data.lanes import Answer, Arguments, DriverLane, PooledLane
 from leyden.data.plans import Plan
 from leyden.data.pool import keep_alive, pool_of
 from leyden.data.settings import DataSettings
@@ -113,7 +113,7 @@ class MariaDB:
         keep_alive(engine, _closed)
         return engine
 
-    def lane(self, use: Use, engine: AsyncEngine) -> Lane | None:
+    def lane(self, use: Use, engine: AsyncEngine) -> DriverLane | None:
         return PooledLane(engine, _run if use is Use.READ else _run_and_commit)
 
     def migrator(self) -> AsyncEngine:

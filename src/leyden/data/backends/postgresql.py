@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from leyden.data.backend import LOGIN_REFUSED, NO_RIGHT, Broken, Trouble, TryLock, Use, Violation
 from leyden.data.backends.postgresql_drivers import ASYNCPG, PSYCOPG, Driver
 from leyden.data.engines import as_it_is, make_engine
-from leyden.data.lanes import Lane, PooledLane
+from leyden.data.lanes import DriverLane, PooledLane
 from leyden.data.pool import keep_alive, pool_of
 from leyden.data.settings import DataSettings
 from leyden.data.units import note_failure
@@ -110,7 +110,7 @@ class PostgreSQL:
         event.listen(engine.sync_engine, "handle_error", note_failure)
         return engine.execution_options(**self._driver.marks(use))
 
-    def lane(self, use: Use, engine: AsyncEngine) -> Lane | None:  # noqa: ARG002 -- either way is the same
+    def lane(self, use: Use, engine: AsyncEngine) -> DriverLane | None:  # noqa: ARG002 -- either way is the same
         return PooledLane(engine, self._driver.run) if self._driver.run else None
 
     def migrator(self) -> AsyncEngine:

@@ -23,7 +23,8 @@ from leyden.data.backends.sqlite_lanes import ReadLane, WriteLane
 from leyden.data.backends.sqlite_pool import WriterPool
 from leyden.data.backends.sqlite_readers import Readers
 from leyden.data.engines import as_it_is, make_engine
-from leyden.data.lanes import Lane
+from leyden.data.lanes import DriverLane
+from leyden.data.pool import Pool
 from leyden.data.settings import DataSettings
 
 TROUBLES = {
@@ -91,12 +92,12 @@ class SQLite:
             case Use.READ:
                 driver = Driver(self._pragmas("query_only=ON"), limit=limit)
                 own: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
-                return self._make(driver, pool_size=size, pool_use_lifo=True, **waiting, **own)
+                return self._make(driver, pool_size=size, poolclass=Pool, pool_use_lifo=True, **waiting, **own)
             case Use.SNAPSHOT:
                 driver = Driver(self._pragmas("query_only=ON"), begin="BEGIN")
-                return self._make(driver, pool_size=size, **waiting)
+                return self._make(driver, pool_size=size, poolclass=Pool, **waiting)
 
-    def lane(self, use: Use, engine: AsyncEngine) -> Lane | None:
+    def lane(self, use: Use, engine: AsyncEngine) -> DriverLane | None:
         if use is Use.WRITE:
             return WriteLane(engine)
         readers = Readers(

@@ -12,12 +12,15 @@ from leyden.data.backends.sqlite_writes import Writes
 from leyden.data.errors import InvalidValueError
 from leyden.data.lanes import Answer, Arguments, as_sqlalchemy
 from leyden.data.plans import Plan
+from leyden.data.pool import PoolStatus
 
 T = TypeVar("T")
 
 
 class ReadLane:
     """Beside the engine of read sessions, on connections of its own."""
+
+    queued = 0
 
     def __init__(self, engine: AsyncEngine, readers: Readers) -> None:
         self._engine = engine
@@ -26,6 +29,10 @@ class ReadLane:
     @property
     def dialect(self) -> Dialect:
         return self._engine.dialect
+
+    @property
+    def threads(self) -> PoolStatus:
+        return self._readers.status
 
     async def open(self) -> None:
         """The engine has been connected when the database was opened."""
@@ -42,6 +49,8 @@ class ReadLane:
 class WriteLane:
     """On the connection that units of work share."""
 
+    threads = None
+
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._writes = Writes(engine)
@@ -49,6 +58,10 @@ class WriteLane:
     @property
     def dialect(self) -> Dialect:
         return self._engine.dialect
+
+    @property
+    def queued(self) -> int:
+        return self._writes.queued
 
     async def open(self) -> None:
         async with self._engine.connect():

@@ -3,16 +3,15 @@
 import asyncio
 from typing import Any
 
-from sqlalchemy import AsyncAdaptedQueuePool
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from leyden.data.errors import UnitOfWorkError
+from leyden.data.pool import Pool
 
 
-class WriterPool(AsyncAdaptedQueuePool):
+class WriterPool(Pool):
     """A task that has the connection and asks for it again would wait for itself."""
 
-    _sqla_logger_namespace = "sqlalchemy.pool"  # by its own name SQLAlchemy would log every connection as one of ours
     _holder: asyncio.Task[Any] | None = None
 
     def refuse_holder(self) -> None:

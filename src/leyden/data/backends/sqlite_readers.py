@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Any
 
 from leyden.data.errors import DatabaseBusyError, DatabaseDownError
+from leyden.data.pool import PoolStatus
 
 Rows = list[tuple[Any, ...]]
 Connect = Callable[[], sqlite3.Connection]
@@ -43,6 +44,12 @@ class Readers:
         self._readers: list[_Reader] = []
         self._absorbed = 0
         self._watcher: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def status(self) -> PoolStatus:
+        readers = self._readers
+        busy = sum(reader.since() < float("inf") for reader in readers)
+        return PoolStatus(size=self._threads, opened=len(readers), in_use=busy, waiting=len(self._line.jobs))
 
     async def fetch(self, sql: str, args: Sequence[Any]) -> Rows:
         """All rows; errors are those of sqlite3.

@@ -4,14 +4,14 @@ import asyncio
 import copy
 import sqlite3
 from collections import deque
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from contextvars import Context
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from leyden.core import Outcome
 from leyden.data.backends.sqlite_driver import Rules, in_thread
@@ -34,6 +34,12 @@ class Writes:
         self._writer = writer
         self._waiting: deque[_Write] = deque()
         self._draining: asyncio.Task[None] | None = None
+        self._in_line = False
+
+    @property
+    def queued(self) -> int:
+        """How many wait for the connection, without the task that waits for it in their place."""
+        return sum(write.wanted for write in self._waiting) - self._in_line
 
     async def run(self, sql: str, args: Sequence[Any]) -> Written:
         """The statement's result, once it is committed; errors are those of sqlite3 and of the pool.
@@ -68,7 +74,7 @@ class Writes:
 
     async def _commit(self, batch: "list[_Write]") -> None:
         """One turn on the connection, in the order in which units of work ask for it too."""
-        async with self._writer.connect() as connection:
+        async with self._turn() as connection:
             raw = await connection.get_raw_connection()
             driver: Any = raw.dbapi_connection
             batch += _taken(self._waiting, most=_MOST)
@@ -76,6 +82,16 @@ class Writes:
             for write in reversed(batch):
                 if not write.tell():
                     self._waiting.appendleft(write)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[AsyncConnection]:
+        self._in_line = True
+        try:
+            async with self._writer.connect() as connection:
+                self._in_line = False
+                yield connection
+        finally:
+            self._in_line = False
 
 
 @dataclass(slots=True)
