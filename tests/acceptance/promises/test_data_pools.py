@@ -89,7 +89,7 @@ async def test_a_full_pool_is_a_503_with_retry_after_within_its_timeout_and_no_m
         while time.monotonic() < began + 1.6:
             most = max(most, (await other.get("/pools")).json()["write"]["waiting"])
             await asyncio.sleep(0.1)
-        assert most > 20
+        assert most > 10
         refused = [task.result() for task in holders if task.done()]
         assert len(refused) >= 25
         assert {(answer.status_code, answer.headers["retry-after"]) for answer in refused} == {(503, "1")}

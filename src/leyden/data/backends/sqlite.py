@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from leyden.core import Limit, StartError, to_thread
 from leyden.data.backend import Broken, Trouble, TryLock, Use, Violation
 from leyden.data.backends.sqlite_driver import Driver, prepare
+from leyden.data.backends.sqlite_idle import replace_when_idle
 from leyden.data.backends.sqlite_lanes import ReadLane, WriteLane
 from leyden.data.backends.sqlite_pool import WriterPool
 from leyden.data.backends.sqlite_readers import Readers
@@ -87,8 +88,11 @@ class SQLite:
         match use:
             case Use.WRITE:
                 # One writer: SQLite has one anyway, and waiting in our queue is fair where its busy handler polls.
-                driver = Driver(self._pragmas(), begin="BEGIN IMMEDIATE", limit=limit)
-                return self._make(driver, pool_size=1, poolclass=WriterPool, **waiting)
+                idle = self._settings.idle_timeout or math.inf
+                driver = Driver(self._pragmas(), begin="BEGIN IMMEDIATE", limit=limit, idle=idle)
+                engine = self._make(driver, pool_size=1, poolclass=WriterPool, **waiting)
+                replace_when_idle(engine)
+                return engine
             case Use.READ:
                 driver = Driver(self._pragmas("query_only=ON"), limit=limit)
                 own: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}

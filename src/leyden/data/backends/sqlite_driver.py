@@ -7,8 +7,9 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn, cast
 
 import aiosqlite
 from sqlalchemy.dialects.sqlite.aiosqlite import (
@@ -20,6 +21,7 @@ from sqlalchemy.dialects.sqlite.aiosqlite import (
 from sqlalchemy.util import EMPTY_DICT
 from sqlalchemy.util.concurrency import await_
 
+from leyden.data.backends.sqlite_idle import Idling
 from leyden.data.backends.sqlite_readers import forget_error
 from leyden.data.errors import InvalidValueError, UnitOfWorkError
 from leyden.data.search_conditions import FOLD
@@ -31,6 +33,8 @@ _UNDONE = (
     "The database undid this unit of work at an error that was caught, and nothing of it is stored. Let such an error "
     "leave the unit of work; put what may fail and may be caught into `async with session.begin_nested()`."
 )
+_ENDED = "no active connection: the transaction did nothing for longer than idle_timeout, and was undone"
+"""By its first words SQLAlchemy knows that a connection is lost."""
 _TO_SAVEPOINT = "ROLLBACK TO "
 
 
@@ -58,6 +62,8 @@ class Rules:
     """A transaction has been opened, and neither committed nor rolled back by whom it was opened for."""
     unwanted: bool = field(default=False, init=False)
     """Nobody waits for what runs any more, and the connection will not be used again."""
+    ended: bool = field(default=False, init=False)
+    """The transaction did nothing for too long, and the pool has another connection in the place of this one."""
 
     def passed(self) -> bool:
         return self.unwanted or monotonic() > self.until
@@ -70,7 +76,7 @@ class Rules:
 
     def run(self, connection: sqlite3.Connection, operation: str, work: Callable[[sqlite3.Cursor], _Told]) -> _Told:
         """Open the transaction if there should be one, and end a statement that takes too long."""
-        if operation.startswith(_TO_SAVEPOINT) and self._undone(connection):
+        if operation.startswith(_TO_SAVEPOINT) and (self.ended or self._undone(connection)):
             return _NOTHING  # it is taken back, with all the rest: the error that did it is what is to be told
         if not operation.startswith("PRAGMA"):  # SQLAlchemy asks and sets some where no transaction is meant to begin
             self.open(connection)
@@ -92,6 +98,7 @@ class Rules:
         return told
 
     def open(self, connection: sqlite3.Connection) -> None:
+        self.refuse_ended()
         self._refuse_undone(connection)
         if self.begin is not None and not self.autocommit and not connection.in_transaction:
             connection.execute(self.begin)
@@ -100,6 +107,7 @@ class Rules:
     def commit(self, connection: sqlite3.Connection) -> None:
         """One that is refused undoes the transaction, as elsewhere: SQLAlchemy takes that for granted."""
         try:
+            self.refuse_ended()
             self._refuse_undone(connection)
             connection.commit()
         finally:
@@ -108,6 +116,15 @@ class Rules:
     def rollback(self, connection: sqlite3.Connection) -> None:
         connection.rollback()
         self.begun = False
+
+    def end(self, connection: sqlite3.Connection) -> None:
+        """As a server does it: what is left of the transaction is the error that its next statement gets."""
+        self.ended = True
+        self.rollback(connection)
+
+    def refuse_ended(self) -> None:
+        if self.ended:
+            raise sqlite3.OperationalError(_ENDED)
 
     def _refuse_undone(self, connection: sqlite3.Connection) -> None:
         """What came before would be missing: another transaction may not go on in its place."""
@@ -162,11 +179,14 @@ class Cursor(AsyncAdapt_aiosqlite_cursor):
     async def _in_thread(self, operation: str, work: Callable[[sqlite3.Cursor], _Told]) -> None:
         connection: Any = self._adapt_connection
         async with connection._execute_mutex:  # noqa: SLF001 -- as above
+            connection.idling.pause()
             try:
                 self._told = await in_thread(self._connection, connection.rules.run, operation, work)
             except asyncio.CancelledError:
                 connection.rules.unwanted = True  # closing waits for the thread
                 raise
+            finally:
+                connection.rest()
             self._rows = deque(self._told.rows)
 
     async def _async_soft_close(self) -> None:
@@ -182,18 +202,51 @@ class StreamCursor(AsyncAdapt_aiosqlite_ss_cursor):
     __slots__ = ()
 
     async def _execute_async(self, operation: Any, parameters: Any) -> Any:
-        await in_thread(self._connection, self._adapt_connection.rules.open)  # type: ignore[attr-defined]  # our Connection
-        return await super()._execute_async(operation, parameters)
+        connection = cast("Connection", self._adapt_connection)
+        connection.idling.pause()
+        try:
+            await in_thread(self._connection, connection.rules.open)
+            return await super()._execute_async(operation, parameters)
+        finally:
+            connection.rest()
+
+    def fetchone(self) -> Any:
+        return self._fetch(super().fetchone)
+
+    def fetchmany(self, size: int | None = None) -> Any:
+        return self._fetch(partial(super().fetchmany, size))
+
+    def fetchall(self) -> Any:
+        return self._fetch(super().fetchall)
+
+    def _fetch(self, take: Callable[[], Any]) -> Any:
+        connection = cast("Connection", self._adapt_connection)
+        connection.idling.pause()
+        try:
+            connection.rules.refuse_ended()
+            return take()
+        except Exception as error:  # noqa: BLE001 -- all are raised on
+            connection._handle_exception(error)  # noqa: SLF001 -- as SQLAlchemy's own cursor does
+        finally:
+            connection.rest()
 
 
 class Connection(AsyncAdapt_aiosqlite_connection):
-    __slots__ = ("rules",)
+    __slots__ = ("_ending", "idling", "rules", "when_idle")
     _cursor_cls = Cursor  # type: ignore[assignment]  # narrower than SQLAlchemy wrote it down
     _ss_cursor_cls = StreamCursor
 
     def __init__(self, driver: "Driver", connection: Any, rules: Rules) -> None:
         super().__init__(driver, connection)
         self.rules = rules
+        self.idling = Idling(driver.idle, self._begin_end)
+        self.when_idle: Callable[[], None] = _nobody
+        self._ending: asyncio.Task[None] | None = None
+
+    def rest(self) -> None:
+        """A statement has ended: from now on the transaction, if there is one, does nothing."""
+        if self.rules.begun and not self.rules.unwanted:
+            self.idling.start()
 
     @property
     def isolation_level(self) -> str | None:
@@ -211,6 +264,7 @@ class Connection(AsyncAdapt_aiosqlite_connection):
         self._end(self.rules.rollback)
 
     def _end(self, how: Callable[[sqlite3.Connection], None]) -> None:
+        self.idling.stop()
         if self._connection._connection is None:  # noqa: SLF001 -- as SQLAlchemy's own connection does
             return
         try:
@@ -218,16 +272,37 @@ class Connection(AsyncAdapt_aiosqlite_connection):
         except Exception as error:  # noqa: BLE001 -- the same: all are raised on
             self._handle_exception(error)
 
+    def _begin_end(self) -> None:
+        self._ending = asyncio.create_task(self._end_idle())
+
+    async def _end_idle(self) -> None:
+        if not self.idling.passed() or self._connection._connection is None:  # noqa: SLF001 -- as above
+            return
+        self.idling.stop()
+        try:
+            await in_thread(self._connection, self.rules.end)
+        finally:
+            self.when_idle()
+
+    def _handle_exception(self, error: Exception) -> NoReturn:
+        """SQLAlchemy forgets a lost connection, and leaves closing it to the pool, which has another one by now."""
+        if self.rules.ended:
+            await_(self._connection.close())
+        super()._handle_exception(error)
+
 
 class Driver(AsyncAdapt_aiosqlite_dbapi):
     """The module that an engine is given instead of aiosqlite.
 
     Connections run `pragmas` first; `begin` opens a transaction before a statement that finds none; statements are
-    interrupted after `limit` seconds.
+    interrupted after `limit` seconds, and a transaction is undone that does nothing for `idle` seconds.
     """
 
-    def __init__(self, pragmas: Sequence[str], *, begin: str | None = None, limit: float = math.inf) -> None:
+    def __init__(
+        self, pragmas: Sequence[str], *, begin: str | None = None, limit: float = math.inf, idle: float = math.inf
+    ) -> None:
         super().__init__(aiosqlite, sqlite3)
+        self.idle = idle
         self._pragmas = pragmas
         self._begin = begin
         self._limit = limit
@@ -248,6 +323,10 @@ class Driver(AsyncAdapt_aiosqlite_dbapi):
     def _prepare(self, connection: sqlite3.Connection, rules: Rules) -> None:
         prepare(connection, self._pragmas)
         connection.set_progress_handler(rules.passed, _STEPS)
+
+
+def _nobody() -> None:
+    """To be told, where no pool lends the connection."""
 
 
 def prepare(connection: sqlite3.Connection, pragmas: Sequence[str]) -> None:
