@@ -42,6 +42,8 @@ class Trouble(StrEnum):
     BUSY = "busy"
     CONTENDED = "contended"
     """As busy, and the same work may well succeed when it is done again from its start."""
+    LOCKED = "locked"
+    """As contended, but the statement has waited for as long as one may."""
     UNSTORABLE = "unstorable"
 
 

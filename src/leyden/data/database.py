@@ -2,7 +2,6 @@
 
 import asyncio
 import copy
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, Self, TypeVar
@@ -24,6 +23,7 @@ from leyden.data.pool import PoolStatus
 from leyden.data.read_sessions import ReadSession
 from leyden.data.refusals import refusal
 from leyden.data.replicas import ReadLane, Replica, Route, WriteLane, replica_settings
+from leyden.data.retries import ATTEMPTS, stand_back
 from leyden.data.settings import DataSettings
 from leyden.data.translation import translated
 from leyden.data.units import UnitOfWork
@@ -32,8 +32,6 @@ from leyden.data.urls import backend_for, in_memory, parse, shown
 T = TypeVar("T")
 
 _POLL = 0.05
-_BACKOFF = 0.01
-"""Seconds, doubled before every further attempt; how much of it is waited is chance."""
 
 
 class NewFile:
@@ -133,10 +131,10 @@ class Database:
                 yield session
                 await session.commit()
 
-    async def transaction(self, work: Callable[[AsyncSession], Awaitable[T]], *, attempts: int = 5) -> T:
+    async def transaction(self, work: Callable[[AsyncSession], Awaitable[T]], *, attempts: int = ATTEMPTS) -> T:
         """Run `work` in a unit of work of its own, and again from its start where others were changing the same data.
 
-        `work` must not do anything outside the database that may not happen twice; if it commits by itself it is not
+        That is a deadlock, a serialization failure, a lock that was not to be had in time. `work` must not do anything outside the database that may not happen twice; if it commits by itself it is not
         repeated. Raises what a unit of work raises, ContentionError after the last attempt.
         """
         for attempt in range(1, attempts + 1):
@@ -146,7 +144,7 @@ class Database:
             except ContentionError:
                 if attempt == attempts or (isinstance(unit, UnitOfWork) and unit.committed):
                     raise
-            await asyncio.sleep(random.uniform(0, _BACKOFF * 2**attempt))  # noqa: S311 -- apart, not secret
+            await stand_back(attempt)
         raise ValueError(f"attempts must be 1 or more, not {attempts}")
 
     @asynccontextmanager

@@ -16,6 +16,7 @@ LeydenError
     ├── DatabaseDownError     503  database_down          the database does not answer
     ├── DatabaseBusyError     503  database_busy          no free connection, a lock in the way, a statement over its time
     │   └── ContentionError   503  database_busy          a deadlock or its like: the same work may succeed from its start
+    │       └── LockTimeoutError  503  database_busy      somebody kept a lock for longer than `lock_timeout`
     └── LockedError           503  locked                 another process holds the lock
 """
 
@@ -107,6 +108,10 @@ class DatabaseBusyError(OverloadedError):
 
 class ContentionError(DatabaseBusyError):
     """Others are changing the same data. Try again in a moment."""
+
+
+class LockTimeoutError(ContentionError):
+    """Others are changing the same data, and take long. Try again in a moment."""
 
 
 class LockedError(OverloadedError):

@@ -18,6 +18,7 @@ from leyden.data.errors import (
     DatabaseBusyError,
     DatabaseDownError,
     InvalidValueError,
+    LockTimeoutError,
     StaleError,
 )
 
@@ -25,6 +26,7 @@ TROUBLES: dict[Trouble, type[LeydenError]] = {
     Trouble.DOWN: DatabaseDownError,
     Trouble.BUSY: DatabaseBusyError,
     Trouble.CONTENDED: ContentionError,
+    Trouble.LOCKED: LockTimeoutError,
     Trouble.UNSTORABLE: InvalidValueError,
 }
 

@@ -24,7 +24,7 @@ from leyden.data.settings import DataSettings
 TROUBLES = {
     1040: Trouble.BUSY,  # too many connections
     1203: Trouble.BUSY,  # too many connections of this user
-    1205: Trouble.BUSY,  # lock wait timeout
+    1205: Trouble.LOCKED,  # lock wait timeout
     1206: Trouble.BUSY,  # no room for more locks
     1213: Trouble.CONTENDED,  # deadlock
     1020: Trouble.CONTENDED,  # the record has changed since it was read

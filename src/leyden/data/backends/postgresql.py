@@ -29,7 +29,7 @@ TROUBLES = {
     "57P05": Trouble.DOWN,  # idle session timeout
     "25P03": Trouble.DOWN,  # idle in transaction timeout
     "57014": Trouble.BUSY,  # statement timeout
-    "55P03": Trouble.BUSY,  # lock not available
+    "55P03": Trouble.LOCKED,  # lock not available
     "40001": Trouble.CONTENDED,  # serialization failure
     "40P01": Trouble.CONTENDED,  # deadlock detected
     "22001": Trouble.UNSTORABLE,  # text too long
