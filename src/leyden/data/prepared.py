@@ -14,10 +14,11 @@ from leyden.core import ConfigurationError
 from leyden.data.backend import Use
 from leyden.data.cursors import CursorParams
 from leyden.data.database import Database
-from leyden.data.errors import DatabaseDownError, UnitOfWorkError
+from leyden.data.errors import ContentionError, DatabaseDownError, LockTimeoutError, UnitOfWorkError
 from leyden.data.lanes import Answer, Lane
 from leyden.data.pages import CursorPage, Page, PageParams, paginate
 from leyden.data.plans import TRANSLATED, UNKNOWN, Plan, Plans, Row, compile_plan
+from leyden.data.retries import ATTEMPTS, stand_back
 from leyden.data.statements import Declared, Statement, declare
 from leyden.data.totals import Total
 from leyden.data.translation import translate
@@ -139,11 +140,22 @@ class Prepared(Generic[T_co]):
             return await self._within(cast("AsyncSession", where), parameters)
         self._refuse_alone(where)
         try:
-            return await self._alone(database, parameters)
+            return await self._settled(database, parameters)
         except DatabaseDownError:
             if self._declared.writes:
                 raise
-        return await self._alone(database, parameters)  # a read whose connection had died meanwhile
+        return await self._settled(database, parameters)  # a read whose connection had died meanwhile
+
+    async def _settled(self, database: Database, parameters: dict[str, Any]) -> Answer:
+        """Again where it met others, and the database undid it; not where it has waited for all of its time."""
+        for attempt in range(1, ATTEMPTS):
+            try:
+                return await self._alone(database, parameters)
+            except LockTimeoutError:
+                raise
+            except ContentionError:
+                await stand_back(attempt)
+        return await self._alone(database, parameters)
 
     async def _alone(self, database: Database, parameters: dict[str, Any]) -> Answer:
         lane = database.lane(Use.WRITE if self._declared.writes else Use.READ)
