@@ -74,6 +74,11 @@ def parse(settings: DataSettings) -> URL:
             f"The database URL {url.drivername}://{url.host}/... has two slashes where a file needs three. "
             "Write sqlite:///relative/path.db or sqlite:////absolute/path.db."
         )
+    if _shares_memory(url):
+        raise ConfigurationError(
+            f"The database URL {shown(url)} is one of a database in memory under a name of its own, where readers and "
+            "the writer would stop each other. Write sqlite:// for a database in memory, which all sessions share."
+        )
     # The end of a password that was cut at an @ of its own; nothing hides it there.
     if not url.drivername.startswith("sqlite") and "@" in f"{url.host}{url.database}":
         raise ConfigurationError("The database URL has an @ too many: write @ in the password as %40.")
@@ -87,6 +92,13 @@ def shown(url: URL) -> str:
 
 def in_memory(url: URL) -> bool:
     return url.drivername.startswith("sqlite") and url.database in (None, "", ":memory:")
+
+
+def _shares_memory(url: URL) -> bool:
+    if not url.drivername.startswith("sqlite") or in_memory(url):
+        return False
+    name = str(url.database).removeprefix("file:")
+    return name in ("", ":memory:") or url.query.get("mode") == "memory" or url.query.get("vfs") == "memdb"
 
 
 def _refuse(url: URL) -> NoReturn:

@@ -1,7 +1,9 @@
 """Starting with a database that is there, is not there, or is behind; and the checks that say so."""
 
 import asyncio
+import contextlib
 import socket
+import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -9,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, String, Table, text
+from sqlalchemy import Column, Integer, MetaData, String, Table, literal_column, select, text
 
 from leyden.core import Battery, Finding, Resources, Stage, StartError, run_checks, running
-from leyden.data import Base, Database, DatabaseDownError, DataSettings, battery
+from leyden.data import Base, Database, DatabaseDownError, DataSettings, battery, prepared
 from leyden.data import library as library_module
 from leyden.data.checks import CHECKS
 from leyden.data.migrations import Migrations
@@ -69,14 +71,35 @@ async def test_an_app_neither_makes_its_sqlite_file_nor_the_folder_of_it(tmp_pat
     assert written(tmp_path) == []
 
 
-async def test_with_a_file_name_in_the_form_of_a_uri_its_mode_says_whether_the_file_is_made(tmp_path: Path) -> None:
-    url = f"sqlite:///file:{tmp_path}/shop.db?uri=true&mode="
+async def test_with_a_file_name_in_the_form_of_a_uri_its_mode_says_whether_the_file_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # a relative folder called "file:" would be made there
+    url = f"sqlite:///file:{tmp_path}/new/my%20shop.db?mode="
     with pytest.raises(StartError):
         async with running([battery(DataSettings(url=f"{url}rw"))]):
             pass
     assert written(tmp_path) == []
-    async with running([battery(DataSettings(url=f"{url}rwc"))]):
-        assert (tmp_path / "shop.db").is_file()
+    async with running([battery(DataSettings(url=f"{url}rwc"))]) as resources:
+        assert (tmp_path / "new" / "my shop.db").is_file()
+        async with resources[Database].lock("x"):
+            assert (tmp_path / "new" / "my shop.db.x.lock").is_file()
+    assert {path.relative_to(tmp_path).parts[0] for path in written(tmp_path)} == {"new"}
+
+
+@pytest.mark.parametrize("options", ["vfs=unix-none", "nolock=1"])
+async def test_the_options_of_a_uri_reach_those_who_read_too(tmp_path: Path, options: str) -> None:
+    """These two see no lock of another process."""
+    one = prepared(select(literal_column("(SELECT count(*) FROM t)").label("n")))
+    settings = DataSettings(url=f"sqlite:///file:{tmp_path}/shop.db?{options}", busy_timeout=0)
+    async with Database(settings) as database:
+        async with database.session() as session:
+            await session.execute(text("CREATE TABLE t (n INTEGER)"))
+        with contextlib.closing(sqlite3.connect(tmp_path / "shop.db", isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            assert await one(database) == 0
+            async with database.reader() as session:
+                assert await one(session) == await session.scalar(text("SELECT count(*) FROM t")) == 0
 
 
 async def test_a_database_in_memory_is_one_for_all_sessions_and_gone_afterwards() -> None:

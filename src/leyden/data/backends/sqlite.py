@@ -6,11 +6,13 @@ import re
 import secrets
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any, Self
+from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import URL, NullPool
 from sqlalchemy.exc import DBAPIError
@@ -76,11 +78,15 @@ class SQLite:
     def __init__(self, url: URL, settings: DataSettings) -> None:
         self._settings = settings
         self._in_memory = url.database in (None, "", ":memory:")
-        self._is_uri = str(url.database).startswith("file:")  # whose `mode` says whether SQLite may make the file
+        self._is_uri = str(url.database).startswith("file:")
         # A database in memory is a file that goes with us: only so do several connections see it.
         folder = Path(gettempdir()) / f"leyden-{secrets.token_hex(8)}"
-        self.path = folder / "memory.db" if self._in_memory else Path(str(url.database))
-        self._url = url.set(drivername="sqlite+aiosqlite", database=str(self.path))
+        self.path = folder / "memory.db" if self._in_memory else _path(str(url.database), is_uri=self._is_uri)
+        self._url = url.set(drivername="sqlite+aiosqlite")
+        if self._in_memory:
+            self._url = self._url.set(database=str(self.path))
+        if self._is_uri:
+            self._url = self._url.update_query_dict({"uri": "true"})
 
     def engine(self, use: Use, size: int) -> AsyncEngine:
         waiting: dict[str, Any] = {"max_overflow": 0, "pool_timeout": self._settings.pool_timeout}
@@ -105,7 +111,7 @@ class SQLite:
         if use is Use.WRITE:
             return WriteLane(engine)
         readers = Readers(
-            self._connect_to_read,
+            partial(self._connect_to_read, *engine.dialect.create_connect_args(engine.url)),
             threads=_READERS,
             waiting=_READS_WAITING,
             patience=self._settings.pool_timeout,
@@ -113,10 +119,9 @@ class SQLite:
         )
         return ReadLane(engine, readers)
 
-    def _connect_to_read(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            str(self.path), uri=self._is_uri, isolation_level=None, check_same_thread=False, cached_statements=512
-        )
+    def _connect_to_read(self, name: Sequence[Any], options: Mapping[str, Any]) -> sqlite3.Connection:
+        own: dict[str, Any] = {"isolation_level": None, "check_same_thread": False, "cached_statements": 512}
+        connection: sqlite3.Connection = sqlite3.connect(*name, **{**options, **own})
         try:
             prepare(connection, self._pragmas("query_only=ON"))
         except BaseException:
@@ -175,6 +180,8 @@ class SQLite:
         return REFUSALS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, _UNUSABLE)
 
     def open(self, *, create: bool) -> None:
+        if self._is_uri and self._url.query.get("mode", "rwc") != "rwc":
+            return  # SQLite makes nothing, and says itself what is not there
         if not (create or self._in_memory or self._is_uri or self.path.exists()):
             raise StartError(
                 f"There is no file {self.path}. "
@@ -197,6 +204,11 @@ class SQLite:
         other = copy.copy(self)
         other._settings = settings  # noqa: SLF001 -- a copy of self
         return other
+
+
+def _path(name: str, *, is_uri: bool) -> Path:
+    """Where the file is; a URI may name a host before it, and has its own way to write what is no letter."""
+    return Path(unquote(urlsplit(name).path)) if is_uri else Path(name)
 
 
 def _open(path: Path) -> sqlite3.Connection:
