@@ -209,7 +209,8 @@ class Prepared(Generic[T_co]):
         return self._plan((await session.connection()).dialect, tuple(parameters))
 
     async def _by_sqlalchemy(self, session: AsyncSession, parameters: dict[str, Any]) -> Answer:
-        result = await session.execute(*self._declared.bind(parameters))
+        options = {"preserve_rowcount": True}  # SQLAlchemy forgets how many an insert has made
+        result = await session.execute(*self._declared.bind(parameters), execution_options=options)
         if not self._declared.names:
             return Answer((), await _changed(session, cast("CursorResult[Any]", result)))
         return Answer([tuple(row) for row in result], -1)

@@ -52,17 +52,21 @@ class Declared:
             raise ConfigurationError(
                 f"This driver finds no parameter such as '{min(hidden)}' in values([...]). Call the statement for each row."
             )
-        own = {name: value for name, value in parameters.items() if name in self.bound}
-        if isinstance(self.statement, Select) or not own:
+        if isinstance(self.statement, Select):
             return self.statement, dict(parameters)
+        own = {name: value for name, value in parameters.items() if name in self.bound}
+        left = {name: value for name, value in parameters.items() if name not in own}
+        bound = self._given(own)
+        # Beside a statement they would be taken for one of many rows, and of those nobody says how many there are.
+        return (bound.values(left), {}) if left and isinstance(bound, Insert) else (bound, left)
 
+    def _given(self, own: Mapping[str, Any]) -> Statement:
         def give(bind: BindParameter[Any]) -> None:
             if bind.key in own:
                 bind.value, bind.required = own[bind.key], False
 
         options = {"maintain_key": True, "detect_subquery_cols": True}  # as `Select.params` does it
-        bound = visitors.cloned_traverse(self.statement, options, {"bindparam": give})
-        return bound, {name: value for name, value in parameters.items() if name not in own}
+        return visitors.cloned_traverse(self.statement, options, {"bindparam": give}) if own else self.statement
 
     def refuse_nameless(self) -> None:
         if any(name.startswith(_NAMELESS) for name in self.names):

@@ -193,6 +193,20 @@ async def test_rows_come_of_every_kind_of_write_that_the_database_can_answer(rea
     assert await gone.changed(ready, stock=0) == 2
 
 
+async def test_the_rows_of_an_insert_are_counted_whichever_way_it_gets_its_values(ready: Database) -> None:
+    given = prepared(insert(Part))
+    bound = prepared(insert(Part).values(serial_key=bindparam("serial")))
+    copied = prepared(
+        insert(Maker).from_select(["id", "name", "initial"], select(Part.stock + 1, Part.serial_key, Part.shelf))
+    )
+    async with ready.session() as session:
+        assert await given.changed(session, serial_key="a", stock=1, facts={"x": 1}) == 1
+        assert await bound.changed(session, serial="b") == 1
+    assert await given.changed(ready, serial_key="c", stock=2) == 1
+    assert await copied.changed(ready) == 3
+    assert await count(ready) == 3
+
+
 async def test_a_unit_of_work_sees_what_it_has_written_and_takes_it_back(ready: Database) -> None:
     async def write_and_fail() -> None:
         async with ready.session() as session:
