@@ -20,8 +20,9 @@ from leyden.data.errors import (
     UnitOfWorkError,
 )
 
-# Possessive: a header of nothing but blanks is read once, not once for each blank.
-_ELEMENT = re.compile(r'[ \t]*+(?:(?P<weak>W/)?(?P<tag>"[\x21\x23-\x7e\x80-\xff]*+"))?[ \t]*+(?:,|$)')
+# Possessive: a header of nothing but blanks is read once, not once for each blank. \Z: before a last line feed $ matches
+# nothing, for ever.
+_ELEMENT = re.compile(r'[ \t]*+(?:(?P<weak>W/)?(?P<tag>"[\x21\x23-\x7e\x80-\xff]*+"))?[ \t]*+(?:,|\Z)')
 
 IF_MATCH_ANSWERS: dict[int | str, dict[str, Any]] = {
     400: {"description": "If-Match cannot be read"},

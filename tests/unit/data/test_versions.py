@@ -77,6 +77,12 @@ def test_what_is_no_list_of_tags_is_refused(header: str) -> None:
         parse_if_match(header)
 
 
+@pytest.mark.parametrize("header", ["\n", '"a"\n', '"a", \n'])
+def test_a_line_feed_at_the_end_is_refused_and_not_read_for_ever(header: str) -> None:
+    with pytest.raises(MalformedIfMatchError):
+        parse_if_match(header)
+
+
 @given(st.text(alphabet=string.printable + "é", max_size=200))
 def test_no_header_is_more_than_refused(header: str) -> None:
     with suppress(MalformedIfMatchError):
