@@ -3,9 +3,9 @@
 import typer
 
 from leyden.cli.dotted import load
-from leyden.core.checks import Stage, run_checks
+from leyden.core.checks import Stage, refuse, run_checks
 from leyden.core.project import Project
-from leyden.core.resources import running
+from leyden.core.resources import Resources, running
 
 _BEHIND = "data.E001"
 
@@ -21,11 +21,17 @@ async def apply_migrations(project: Project) -> None:
 
 
 async def _behind(project: Project) -> bool:
-    """What the data battery's own check at start says, with nothing else started."""
+    """What the data battery's own checks at start say, with nothing else started, and no file made yet.
+
+    Raises StartError for what no migration mends.
+    """
     batteries = [battery for battery in project.batteries if battery.name == "data"]
     checks = [check for battery in batteries for check in battery.checks]
     if not checks:
         return False
-    new_file = load("leyden.data.database:NewFile")  # the app has imported it; the command line has not
-    async with running(batteries, overrides={new_file: new_file()}, check=False) as resources:
-        return any(finding.id == _BEHIND for finding in await run_checks(checks, resources, Stage.START))
+    missing = load("leyden.data.database:Missing")  # the app has imported it; the command line has not
+    async with running(batteries, overrides={missing: missing.EMPTY}, check=False) as started:
+        resources = Resources({kind: started[kind] for kind in started.kinds()}, project.batteries)
+        findings = await run_checks(checks, resources, Stage.START)
+    refuse(found for found in findings if found.id != _BEHIND)
+    return any(found.id == _BEHIND for found in findings)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from leyden.core.errors import ConfigurationError
+from leyden.core.errors import ConfigurationError, StartError
 
 if TYPE_CHECKING:
     from leyden.core.resources import Resources
@@ -44,7 +44,10 @@ Found = Iterable[Finding] | AsyncIterator[Finding]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A function from the running resources to findings, and the stages it speaks at."""
+    """A function from the running resources to findings, and the stages it speaks at.
+
+    At start these are the resources of its own battery and of those before it: it is asked before the next one starts.
+    """
 
     run: "Callable[[Resources], Found]"
     stages: tuple[Stage, ...] = (Stage.START,)
@@ -57,6 +60,12 @@ async def run_checks(checks: Iterable[Check], resources: "Resources", stage: Sta
         if stage in check.stages:
             findings += await _collect(check.run(resources))
     return findings
+
+
+def refuse(findings: Iterable[Finding]) -> None:
+    """Raise StartError with those of the findings that forbid to go on, if there are any."""
+    if serious := [found for found in findings if found.serious]:
+        raise StartError("\n".join(map(str, serious)))
 
 
 async def _collect(found: Found) -> list[Finding]:

@@ -10,9 +10,9 @@ from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
 
 from leyden.core.battery import Battery, check_order
-from leyden.core.checks import Stage, run_checks
+from leyden.core.checks import Stage, refuse, run_checks
 from leyden.core.clock import Clock, SystemClock
-from leyden.core.errors import ConfigurationError, ResourceMissingError, StartError
+from leyden.core.errors import ConfigurationError, ResourceMissingError
 from leyden.core.events import Events
 from leyden.core.supervisor import Supervisor
 
@@ -110,8 +110,9 @@ SupervisorDep = Annotated[Supervisor, Depends(resource(Supervisor))]
 async def running(
     batteries: Sequence[Battery], *, overrides: Mapping[type, object] | None = None, check: bool = True
 ) -> AsyncIterator[Resources]:
-    """Start every battery's resource in order, check them, and close them in reverse: for server, worker, CLI and tests.
+    """Start every battery's resource in order and close them in reverse: for server, worker, CLI and tests.
 
+    Each is checked before the next one starts: what refuses a start keeps the later ones from writing anything.
     `overrides` replaces resources by type; a battery whose resource is replaced is not started.
     `check=False` leaves the checks out, for commands that mend what a check would refuse.
     Raises StartError when a check of the start stage finds an error.
@@ -123,33 +124,32 @@ async def running(
     resources = Resources({Clock: SystemClock(), Events: events, Supervisor: owner, **replaced}, batteries)
     async with AsyncExitStack() as stack:
         try:
-            await _start(batteries, resources, replaced, stack)
-            if check:
-                await _heed_checks(batteries, resources)
+            for battery in batteries:
+                await _start(battery, resources, replaced, stack)
+                if check:
+                    await _heed_checks(battery, resources)
             yield resources
         finally:
             await owner.drain(DRAIN_GRACE)  # before the resources close: what still runs may need them
 
 
 async def _start(
-    batteries: Sequence[Battery], resources: Resources, replaced: Mapping[type, object], stack: AsyncExitStack
+    battery: Battery, resources: Resources, replaced: Mapping[type, object], stack: AsyncExitStack
 ) -> None:
-    for battery in batteries:
-        if battery.lifespan is None or battery.provides in replaced:
-            continue
-        value = await stack.enter_async_context(battery.lifespan(resources))
-        if battery.provides is not None:
-            resources._add(battery.provides, value)  # noqa: SLF001 -- only a start may add
+    if battery.lifespan is None or battery.provides in replaced:
+        return
+    value = await stack.enter_async_context(battery.lifespan(resources))
+    if battery.provides is not None:
+        resources._add(battery.provides, value)  # noqa: SLF001 -- only a start may add
 
 
-async def _heed_checks(batteries: Sequence[Battery], resources: Resources) -> None:
+async def _heed_checks(battery: Battery, resources: Resources) -> None:
     """Errors refuse the start; warnings are logged."""
-    findings = await run_checks([check for battery in batteries for check in battery.checks], resources, Stage.START)
+    findings = await run_checks(battery.checks, resources, Stage.START)
     for found in findings:
         if not found.serious:
             _log.warning("%s", found)
-    if serious := [found for found in findings if found.serious]:
-        raise StartError("\n".join(map(str, serious)))
+    refuse(findings)
 
 
 def lifespan_with(app_lifespan: Callable[[Any], Any], known: Installed) -> Callable[[Any], Any]:

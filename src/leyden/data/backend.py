@@ -33,6 +33,8 @@ class Use(StrEnum):
     """Reading, each statement for itself: no transaction."""
     SNAPSHOT = "snapshot"
     """Reading for long, all of it as of one moment: no deadline for a statement."""
+    LOOK = "look"
+    """Asking whether it lives, and where it is: as reading, and nothing of it is changed."""
 
 
 class Trouble(StrEnum):
@@ -72,6 +74,11 @@ class Backend(Protocol):
     @property
     def dialect(self) -> str:
         """`sqlite`, `postgresql` or `mysql`."""
+        ...
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is something to connect to, as far as this can be told without connecting."""
         ...
 
     def engine(self, use: Use, size: int) -> AsyncEngine:

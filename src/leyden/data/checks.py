@@ -11,12 +11,13 @@ data.E007  start   a table or a column is gone that the models need        data.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from leyden.core import Check, Finding, LeydenError, Resources, Stage
+from leyden.core import Battery, Check, Finding, LeydenError, Resources, Stage
 from leyden.data.columns import lacking
 from leyden.data.database import Database
 from leyden.data.errors import DatabaseBusyError, MigrationError
@@ -33,8 +34,19 @@ READY_DEADLINE = 1.0
 """Seconds; a probe that waits longer is given up by those who ask."""
 
 
+class _State(NamedTuple):
+    """The revisions that were applied, the tables there are, and what the models need and there is not."""
+
+    current: tuple[str, ...]
+    tables: set[str]
+    lost: list[str]
+
+
+_NOTHING = _State((), set(), [])
+
+
 async def migrated(resources: Resources) -> AsyncIterator[Finding]:
-    """The database is where the code expects it to be, and has what the models need.
+    """The database is where the code expects it to be, and has what the models need; only then it is taken into use.
 
     Asked at start and not for readiness: a table that somebody changes by hand later is no better on another host, and
     every host would leave the balancer at once, with all that still works.
@@ -42,6 +54,15 @@ async def migrated(resources: Resources) -> AsyncIterator[Finding]:
     database = resources[Database]
     if database.in_memory:  # nobody could have migrated it before us
         return
+    refused = False
+    async for found in _out_of_place(database, resources.batteries):
+        refused |= found.serious
+        yield found
+    if not refused:
+        await database.take_into_use()
+
+
+async def _out_of_place(database: Database, batteries: Sequence[Battery]) -> AsyncIterator[Finding]:
     try:
         history = History(database.settings.migrations)
     except MigrationError as error:
@@ -50,13 +71,9 @@ async def migrated(resources: Resources) -> AsyncIterator[Finding]:
     if len(history.heads) > 1:
         yield Finding("data.E002", forked(history.heads))
         return
-    async with database.readers.connect() as connection:
-        current = await applied_revisions(connection)
-        tables = await table_names(connection)
-        # Without a revision the tables were made in some other way, and may be anywhere.
-        lost = await lacking(connection, metadata_of(resources.batteries)) if current and len(history) else []
-    uncalled = [found.revision for found in library_migrations(resources.batteries) if found.revision not in history]
-    unmade = any(table.name not in tables for table in library_tables(resources.batteries))
+    current, tables, lost = await _state(database, batteries, history) if database.exists else _NOTHING
+    uncalled = [found.revision for found in library_migrations(batteries) if found.revision not in history]
+    unmade = any(table.name not in tables for table in library_tables(batteries))
     if uncalled and (len(history) or unmade):  # tables made without migrations are somebody's own choice
         yield Finding(
             "data.E006", f"{_UNCALLED} {_listed(uncalled)}.", "Run `leyden db make`, then `leyden db upgrade`."
@@ -65,12 +82,20 @@ async def migrated(resources: Resources) -> AsyncIterator[Finding]:
     strange = [name for name in current if name not in history]
     if strange:
         yield Finding("data.W001", f"The database is at the revision '{strange[0]}', which this code does not know.")
-    elif pending := history.pending(current):
-        lacks = _listed([revision.id for revision in pending])
+    elif (pending := history.pending(current)) or not database.exists:
+        lacks = _listed([revision.id for revision in pending]) or "its file"
         yield Finding("data.E001", f"The database is behind the code: it lacks {lacks}.", "Run `leyden db upgrade`.")
         return
     if lost:
         yield Finding("data.E007", f"The models need what the database does not have: {_listed(lost)}.", _hint(strange))
+
+
+async def _state(database: Database, batteries: Sequence[Battery], history: History) -> _State:
+    async with database.looker.connect() as connection:
+        current = await applied_revisions(connection)
+        # Without a revision the tables were made in some other way, and may be anywhere.
+        lost = await lacking(connection, metadata_of(batteries)) if current and len(history) else []
+        return _State(current, await table_names(connection), lost)
 
 
 def _hint(strange: list[str]) -> str:

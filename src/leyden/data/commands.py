@@ -13,7 +13,7 @@ from rich.table import Table
 
 from leyden.core import ConfigurationError, running
 from leyden.core.project import Project
-from leyden.data.database import Database, NewFile
+from leyden.data.database import Database, Missing
 from leyden.data.history import Revision, forked
 from leyden.data.migrations import Advice, Migrations
 from leyden.data.seeds import Seed, seeds_of
@@ -37,7 +37,7 @@ async def migrations_of(project: Project) -> AsyncIterator[Migrations]:
     batteries = [battery for battery in project.batteries if battery.provides is Database]
     if not batteries:
         raise ConfigurationError("This app has no database. Add data.battery(settings.data) to the list in app.py.")
-    async with running(batteries, overrides={NewFile: NewFile()}, check=False) as resources:
+    async with running(batteries, overrides={Missing: Missing.MADE}, check=False) as resources:
         database = resources[Database]
         yield Migrations(database, project.batteries, folder=project.root / database.settings.migrations)
 

@@ -36,11 +36,16 @@ class Connections:
         self.writer: AsyncEngine = self._shared.writer if self._shared else self._engine(Use.WRITE, settings.pool_size)
         self.readers = self._engine(Use.READ, settings.pool_size)
         self.snapshots = self._engine(Use.SNAPSHOT, settings.snapshot_pool_size)
-        self.spare = self._engine(Use.READ, 1)
+        self.spare = self._engine(Use.LOOK, 1)
         self.lanes: dict[Use, Watched | None] = {
             Use.READ: self._lane(Use.READ, self.readers),
             Use.WRITE: self._shared.lanes[Use.WRITE] if self._shared else self._lane(Use.WRITE, self.writer),
         }
+
+    @property
+    def looker(self) -> AsyncEngine:
+        """Before the database is in use. A server is as well asked through a reader, which the first request then finds."""
+        return self.spare if self._backend.dialect == "sqlite" else self.readers
 
     def watch(self) -> None:
         """From when somebody listens: SQLAlchemy's events cost every statement something, heard or not."""

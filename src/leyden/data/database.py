@@ -4,6 +4,7 @@ import asyncio
 import copy
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from enum import StrEnum
 from typing import Annotated, Any, Self, TypeVar
 
 from fastapi import Depends
@@ -34,15 +35,22 @@ T = TypeVar("T")
 _POLL = 0.05
 
 
-class NewFile:
-    """Among the overrides of `running`, it lets a SQLite file be made that is not there: what migrates has to begin."""
+class Missing(StrEnum):
+    """What a SQLite file that is not there means; what migrates has one of these among the overrides of `running`."""
+
+    REFUSED = "refused"
+    """There is no start."""
+    MADE = "made"
+    EMPTY = "empty"
+    """A database with nothing in it, of which there is no file yet either."""
 
 
 class Database:
     """One database: `async with database.session() as session` is a unit of work, in a request or anywhere else.
 
-    `writer` and `readers` are plain SQLAlchemy engines for what a session cannot do. `create=False` refuses to start
-    where a SQLite file is not there, instead of making it. Only inside requests does anything read the `replica`.
+    `writer` and `readers` are plain SQLAlchemy engines for what a session cannot do. Where a `missing` SQLite file is
+    not made, one that is there is only looked at before `take_into_use`. Only inside requests does anything read the
+    `replica`.
     """
 
     def __init__(
@@ -51,10 +59,10 @@ class Database:
         *,
         clock: Clock | None = None,
         events: Events | None = None,
-        create: bool = True,
+        missing: Missing = Missing.MADE,
     ) -> None:
         self.settings = settings
-        self._create = create
+        self._missing = missing
         self.backend = backend_for(settings)
         self.options = {CLOCK_OPTION: clock or SystemClock()}
         self.events = events or Events()
@@ -90,21 +98,32 @@ class Database:
         return in_memory(parse(self.settings))
 
     @property
+    def exists(self) -> bool:
+        """Whether its SQLite file is there, if it is one."""
+        return self.backend.exists
+
+    @property
+    def looker(self) -> AsyncEngine:
+        """An engine that leaves everything as it is, also the header of a SQLite file that is in no mode of ours yet."""
+        return self._connections.looker
+
+    @property
     def address(self) -> str:
         """The URL without its password."""
         return shown(parse(self.settings))
 
     async def __aenter__(self) -> Self:
         """Raises StartError, within `connect_timeout`, when the database does not answer or cannot be used."""
-        self.backend.open(create=self._create)
         if self.replica is not None:
             self.replica.backend.open(create=False)
+        if self._missing is Missing.EMPTY and not self.exists:
+            return self
+        self.backend.open(create=self._missing is Missing.MADE)
         try:
-            async with asyncio.timeout(self.settings.connect_timeout):
-                await self.ping()
-        except (TimeoutError, SQLAlchemyError, DatabaseDownError) as error:
+            await self._ask(self.readers if self._missing is Missing.MADE else self.looker)
+        except StartError:
             await self.__aexit__()
-            raise StartError(refusal(error, self.backend, self.settings)) from error
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -113,12 +132,15 @@ class Database:
             await self.replica.close()
         self.backend.close()
 
+    async def take_into_use(self) -> None:
+        """Open it as requests will. Raises StartError, as a start does, when it cannot be used: when it is read-only."""
+        await self._ask(self.readers)
+
     async def ping(self) -> None:
         """One round trip on a connection for reading, or on a spare one while all of those are in use."""
         pool = self.readers.pool
         full = isinstance(pool, QueuePool) and pool.checkedout() >= pool.size()
-        async with (self._connections.spare if full else self.readers).connect() as connection:
-            await connection.execute(text("SELECT 1"))
+        await _ping(self._connections.spare if full else self.readers)
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
@@ -231,6 +253,13 @@ class Database:
         inner._connection = connection  # noqa: SLF001 -- a copy of self
         return inner
 
+    async def _ask(self, engine: AsyncEngine) -> None:
+        try:
+            async with asyncio.timeout(self.settings.connect_timeout):
+                await _ping(engine)
+        except (TimeoutError, SQLAlchemyError, DatabaseDownError) as error:
+            raise StartError(refusal(error, self.backend, self.settings)) from error
+
     def _follow(self, settings: DataSettings) -> Replica | None:
         own = replica_settings(settings)
         if own is None:
@@ -260,6 +289,11 @@ class Database:
         if self._connection is not None:
             options["join_transaction_mode"] = "create_savepoint"
         return UnitOfWork(self._connection or engine, expire_on_commit=False, close_resets_only=False, **options)
+
+
+async def _ping(engine: AsyncEngine) -> None:
+    async with engine.connect() as connection:
+        await connection.execute(text("SELECT 1"))
 
 
 _running = resource(Database)

@@ -8,7 +8,7 @@ from starlette.middleware import Middleware
 
 from leyden.core import Battery, Clock, Events, Resources
 from leyden.data.checks import CHECKS
-from leyden.data.database import Database, NewFile
+from leyden.data.database import Database, Missing
 from leyden.data.middleware import TellWrites
 from leyden.data.replicas import replica_settings
 from leyden.data.settings import DataSettings
@@ -23,8 +23,8 @@ def battery(settings: DataSettings) -> Battery:
     @asynccontextmanager
     async def lifespan(resources: Resources) -> AsyncIterator[Database]:
         clock = resources[Clock]  # type: ignore[type-abstract]  # a protocol is a key here
-        events, create = resources[Events], NewFile in resources
-        async with Database(settings, clock=clock, events=events, create=create) as database:
+        missing = resources[Missing] if Missing in resources else Missing.REFUSED  # noqa: SIM401 -- they are no dict
+        async with Database(settings, clock=clock, events=resources[Events], missing=missing) as database:
             yield database
 
     return Battery(

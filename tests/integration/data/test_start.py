@@ -17,6 +17,7 @@ from leyden.core import Battery, Finding, Resources, Stage, StartError, run_chec
 from leyden.data import Base, Database, DatabaseDownError, DataSettings, battery, prepared
 from leyden.data import library as library_module
 from leyden.data.checks import CHECKS
+from leyden.data.database import Missing
 from leyden.data.migrations import Migrations
 
 MakeLibrary = Callable[..., Battery]
@@ -69,6 +70,40 @@ async def test_an_app_neither_makes_its_sqlite_file_nor_the_folder_of_it(tmp_pat
         async with running([battery(DataSettings(url=url))]):
             pass
     assert written(tmp_path) == []
+
+
+async def test_what_only_looks_takes_a_file_that_is_not_there_for_an_empty_database(tmp_path: Path) -> None:
+    settings = DataSettings(url=f"sqlite:///{tmp_path}/var/shop.db", migrations=tmp_path)
+    async with running([battery(settings)], overrides={Missing: Missing.EMPTY}, check=False) as resources:
+        (found,) = await run_checks(CHECKS, resources, Stage.START)
+    assert str(found) == "data.E001: The database is behind the code: it lacks its file. Run `leyden db upgrade`."
+    assert written(tmp_path) == []
+
+
+def journal_mode(file: Path) -> str:
+    with sqlite3.connect(file) as connection:
+        found: str = connection.execute("PRAGMA journal_mode").fetchone()[0]
+    connection.close()
+    return found
+
+
+async def test_a_file_is_in_use_and_in_our_mode_once_nothing_speaks_against_it(tmp_path: Path) -> None:
+    file = tmp_path / "shop.db"
+    file.touch()
+    settings = DataSettings(url=f"sqlite:///{file}", migrations=tmp_path / "migrations")
+    async with running([battery(settings)]):
+        assert journal_mode(file) == "wal"
+
+
+async def test_a_file_that_may_only_be_read_is_refused_by_an_app_too(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "shop.db") as connection:
+        connection.execute("CREATE TABLE t (n INTEGER)")
+    connection.close()
+    settings = DataSettings(url=f"sqlite:///file:{tmp_path}/shop.db?mode=ro&uri=true", migrations=tmp_path)
+    with pytest.raises(StartError, match=r"The SQLite file .+shop\.db cannot be written\."):
+        async with running([battery(settings)]):
+            pass
+    assert journal_mode(tmp_path / "shop.db") == "delete"
 
 
 async def test_with_a_file_name_in_the_form_of_a_uri_its_mode_says_whether_the_file_is_made(

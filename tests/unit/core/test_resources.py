@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import anyio
 import pytest
@@ -155,6 +156,22 @@ async def test_an_error_of_a_start_check_refuses_the_start_and_closes_everything
         "strict.E002: Something about strict.E002. Mend it.",
     ]
     assert log == ["lamp on", "lamp off"]
+
+
+async def test_what_a_check_refuses_keeps_the_batteries_behind_it_from_starting() -> None:
+    log: Log = []
+    seen: list[tuple[type, ...]] = []
+
+    def look(resources: Resources) -> Iterator[Finding]:
+        seen.append(resources.kinds())
+        yield Finding("lamp.E001", "The lamp is broken.")
+
+    lamp = replace(battery(Lamp, log), checks=(Check(look),))
+    with pytest.raises(StartError, match=r"lamp\.E001"):
+        async with running([lamp, battery(Radio, log)]):
+            pytest.fail("must not start")
+    assert log == ["lamp on", "lamp off"]
+    assert Lamp in seen[0]
 
 
 async def test_a_warning_of_a_start_check_is_logged_and_the_app_starts(caplog: pytest.LogCaptureFixture) -> None:

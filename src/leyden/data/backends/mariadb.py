@@ -89,6 +89,7 @@ _OPTIONS: dict[Use, dict[str, Any]] = {
     Use.WRITE: {"isolation_level": "READ COMMITTED"},  # as on PostgreSQL: one meaning of a transaction
     Use.READ: {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True},
     Use.SNAPSHOT: {"isolation_level": "REPEATABLE READ"},
+    Use.LOOK: {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True},
 }
 
 # asyncmy logs the server's notes as warnings. Alembic names the primary key of its table, which MySQL does not do.
@@ -97,6 +98,7 @@ logging.getLogger("asyncmy").addFilter(lambda record: "ignored for PRIMARY key" 
 
 class MariaDB:
     dialect = "mysql"
+    exists = True  # or the server says that it does not
 
     def __init__(self, url: URL, settings: DataSettings) -> None:
         query = {"charset": "utf8mb4", **url.query}

@@ -87,6 +87,7 @@ _KEY = re.compile(r"^Key \((\w+(?:, \w+)*)\)=")
 
 class PostgreSQL:
     dialect = "postgresql"
+    exists = True  # or the server says that it does not
 
     def __init__(self, url: URL, settings: DataSettings, driver: Driver) -> None:
         self._url = url

@@ -53,7 +53,7 @@ def _asyncpg_arguments(settings: DataSettings, use: Use | None) -> dict[str, Any
 
 def _asyncpg_options(use: Use) -> dict[str, Any]:
     match use:
-        case Use.READ:
+        case Use.READ | Use.LOOK:
             return {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
         case Use.SNAPSHOT:
             return {"isolation_level": "REPEATABLE READ"}

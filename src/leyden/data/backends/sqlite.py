@@ -67,6 +67,8 @@ _COLUMN = re.compile(r"(\w+)\.(\w+)")
 _INDEX = re.compile(r"index '(\w+)'")
 _lockers = Limit(8, waiting=1000)
 
+_AUTOCOMMIT: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
+
 _READERS = 4
 """Threads of prepared statements. One does it all, until a statement takes long."""
 _READS_WAITING = 10_000
@@ -88,6 +90,10 @@ class SQLite:
         if self._is_uri:
             self._url = self._url.update_query_dict({"uri": "true"})
 
+    @property
+    def exists(self) -> bool:
+        return self._in_memory or self._is_uri or self.path.exists()
+
     def engine(self, use: Use, size: int) -> AsyncEngine:
         waiting: dict[str, Any] = {"max_overflow": 0, "pool_timeout": self._settings.pool_timeout}
         limit = self._settings.statement_timeout or math.inf
@@ -101,11 +107,12 @@ class SQLite:
                 return engine
             case Use.READ:
                 driver = Driver(self._pragmas("query_only=ON"), limit=limit)
-                own: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
-                return self._make(driver, pool_size=size, poolclass=Pool, pool_use_lifo=True, **waiting, **own)
+                return self._make(driver, pool_size=size, poolclass=Pool, pool_use_lifo=True, **waiting, **_AUTOCOMMIT)
             case Use.SNAPSHOT:
                 driver = Driver(self._pragmas("query_only=ON"), begin="BEGIN")
                 return self._make(driver, pool_size=size, poolclass=Pool, **waiting)
+            case Use.LOOK:
+                return self._make(Driver(self._looking(), limit=limit), poolclass=NullPool, **_AUTOCOMMIT)
 
     def lane(self, use: Use, engine: AsyncEngine) -> DriverLane | None:
         if use is Use.WRITE:
@@ -139,13 +146,21 @@ class SQLite:
 
     def _pragmas(self, *own: str) -> list[str]:
         settings = (
-            f"busy_timeout={int(self._settings.busy_timeout * 1000)}",  # first: turning WAL on may have to wait
+            self._patience,  # first: turning WAL on may have to wait
             "journal_mode=WAL",
             f"synchronous={'OFF' if self._in_memory else self._settings.synchronous}",
             "foreign_keys=ON",
             *own,
         )
         return [f"PRAGMA {setting}" for setting in settings]
+
+    def _looking(self) -> list[str]:
+        """No journal_mode, which is written into the file; to read its head tells what is locked or no database."""
+        return [f"PRAGMA {setting}" for setting in (self._patience, "query_only=ON", "schema_version")]
+
+    @property
+    def _patience(self) -> str:
+        return f"busy_timeout={int(self._settings.busy_timeout * 1000)}"
 
     @asynccontextmanager
     async def locker(self, name: str) -> AsyncIterator[TryLock]:
@@ -182,7 +197,7 @@ class SQLite:
     def open(self, *, create: bool) -> None:
         if self._is_uri and self._url.query.get("mode", "rwc") != "rwc":
             return  # SQLite makes nothing, and says itself what is not there
-        if not (create or self._in_memory or self._is_uri or self.path.exists()):
+        if not (create or self.exists):
             raise StartError(
                 f"There is no file {self.path}. "
                 "Run `leyden db upgrade` to make it, or correct the database URL in the settings."
