@@ -53,10 +53,16 @@ REFUSALS = {
 }
 """By SQLSTATE."""
 
+_BEHIND_PGBOUNCER = (
+    "Before the database {address} stands PgBouncer, which takes no settings for a session, and asyncpg sends some: "
+    "{reason}. Write postgresql+psycopg:// in the database URL of the settings."
+)
+_SENT_IN_VAIN = re.compile(r"unsupported startup parameter")
+
 # Of a connection that was refused libpq keeps the server's words alone.
 _SAID = (
     (re.compile(r'permission denied for database "'), NO_RIGHT),
-    (re.compile(r'database ".+" does not exist'), _NO_DATABASE),
+    (re.compile(r'database ".+" does not exist|no such database'), _NO_DATABASE),  # the server's words, and PgBouncer's
     (
         re.compile(
             r'authentication failed|no password supplied|role ".+" (does not exist|is not permitted to log in)'
@@ -166,6 +172,8 @@ class PostgreSQL:
         return TROUBLES.get(state) or TROUBLES.get(state[:2])
 
     def refusal(self, error: BaseException) -> str | None:
+        if self._driver is ASYNCPG and _SENT_IN_VAIN.search(str(error)):
+            return _BEHIND_PGBOUNCER
         if state := getattr(error, "sqlstate", None):
             return REFUSALS.get(state)
         return next((sentence for words, sentence in _SAID if words.search(str(error))), None)
