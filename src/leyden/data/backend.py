@@ -14,6 +14,9 @@ from leyden.data.settings import DataSettings
 
 TryLock = Callable[[], Awaitable[bool]]
 
+ANSWER_LATE = 1.0
+"""Seconds that a server which has ended a statement may take to say so."""
+
 LOGIN_REFUSED = (
     "The server {server} refused the user '{user}': {reason}. "
     "Correct the name or the password in the database URL of the settings."

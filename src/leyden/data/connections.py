@@ -47,11 +47,11 @@ class Connections:
         """Before the database is in use. A server is as well asked through a reader, which the first request then finds."""
         return self.spare if self._backend.dialect == "sqlite" else self.readers
 
-    def watch(self) -> None:
+    def watch(self, *others: AsyncEngine) -> None:
         """From when somebody listens: SQLAlchemy's events cost every statement something, heard or not."""
         if self._events.heard(QueryRan) and not self._watched:
             self._watched = True
-            for engine in self._own(self.writer, self.readers, self.snapshots):
+            for engine in (*self._own(self.writer, self.readers, self.snapshots), *others):
                 watch(engine, self._events)
 
     @property

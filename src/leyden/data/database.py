@@ -276,8 +276,11 @@ class Database:
     def _reading(self) -> AsyncSession:
         if self._connection is not None:
             return self._open(self.readers, autoflush=False)
-        self._connections.watch()
+        self._watch()
         return ReadSession(self, self.readers, self._route)
+
+    def _watch(self) -> None:
+        self._connections.watch(*(() if self.replica is None else (self.replica.engine,)))
 
     @property
     def _route(self) -> Route | None:
@@ -285,7 +288,7 @@ class Database:
 
     def _open(self, engine: AsyncEngine, **options: Any) -> UnitOfWork:
         """Objects stay readable after the commit; a session used after its end is an error, not a new transaction."""
-        self._connections.watch()
+        self._watch()
         if self._connection is not None:
             options["join_transaction_mode"] = "create_savepoint"
         return UnitOfWork(self._connection or engine, expire_on_commit=False, close_resets_only=False, **options)

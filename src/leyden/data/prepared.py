@@ -1,6 +1,9 @@
 """Statements declared once, and run straight on the driver."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import nullcontext
+from time import monotonic
 from typing import Any, Generic, TypeVar, cast, overload
 from weakref import WeakKeyDictionary
 
@@ -11,13 +14,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leyden.core import ConfigurationError
-from leyden.data.backend import Use
+from leyden.data.backend import ANSWER_LATE, Use
 from leyden.data.cursors import CursorParams
 from leyden.data.database import Database
 from leyden.data.errors import ContentionError, DatabaseDownError, LockTimeoutError, UnitOfWorkError
 from leyden.data.lanes import Answer, Lane
 from leyden.data.pages import CursorPage, Page, PageParams, paginate
 from leyden.data.plans import TRANSLATED, UNKNOWN, Plan, Plans, Row, compile_plan
+from leyden.data.reading import reading
 from leyden.data.retries import ATTEMPTS, stand_back
 from leyden.data.statements import Declared, Statement, declare
 from leyden.data.totals import Total
@@ -100,7 +104,7 @@ class Prepared(Generic[T_co]):
         if isinstance(where, Database):
             async with where.reader() as session:
                 return await self.pages(session, page, total, **parameters)
-        await self._checked(where, parameters)
+        await self._check(where, parameters)
         found: Any = await paginate(where, self.statement.params(parameters), page, total=total)
         rows = [(item,) for item in found.items] if len(self._declared.names) == 1 else found.items
         shaped: Page[Any] | CursorPage[Any] = found.model_copy(update={"items": self._into(rows)})
@@ -113,22 +117,13 @@ class Prepared(Generic[T_co]):
         database = _database_of(where)
         if database is not None:
             self._refuse_alone(where)
-            async with database.snapshot() as session:
-                async for row in self._stream(session, parameters):
-                    yield row
-        else:
-            async for row in self._stream(cast("AsyncSession", where), parameters):
-                yield row
-
-    async def _stream(self, session: AsyncSession, parameters: dict[str, Any]) -> AsyncIterator[T_co]:
-        await self._checked(session, parameters)
-        result = await session.stream(*self._declared.bind(parameters))
-        try:
-            async for rows in result.partitions(STREAMED):
-                for row in self._into(rows):
-                    yield row
-        finally:
-            await result.close()
+        unit = nullcontext(cast("AsyncSession", where))
+        async with unit if database is None else database.snapshot() as session:
+            await self._check(session, parameters)
+            async with reading(await session.connection(), self.statement, parameters) as rows:
+                while found := await rows.rows(STREAMED):
+                    for row in self._into(found):
+                        yield row
 
     async def _rows(self, where: Where, parameters: dict[str, Any]) -> Sequence[Row]:
         self._refuse_without_rows()
@@ -139,12 +134,14 @@ class Prepared(Generic[T_co]):
         if database is None:
             return await self._within(cast("AsyncSession", where), parameters)
         self._refuse_alone(where)
+        began = monotonic()
         try:
             return await self._settled(database, parameters)
-        except DatabaseDownError:
+        except DatabaseDownError as error:
             if self._declared.writes:
                 raise
-        return await self._settled(database, parameters)  # a read whose connection had died meanwhile
+            down = error
+        return await self._again(database, parameters, monotonic() - began, down)
 
     async def _settled(self, database: Database, parameters: dict[str, Any]) -> Answer:
         """Again where it met others, and the database undid it; not where it has waited for all of its time."""
@@ -156,6 +153,20 @@ class Prepared(Generic[T_co]):
             except ContentionError:
                 await stand_back(attempt)
         return await self._alone(database, parameters)
+
+    async def _again(
+        self, database: Database, parameters: dict[str, Any], spent: float, down: DatabaseDownError
+    ) -> Answer:
+        """A read whose connection had died meanwhile, in the time that is left of one statement's."""
+        patience = database.settings.statement_timeout
+        left = None if patience is None else max(0.0, patience + ANSWER_LATE - spent)
+        try:
+            async with asyncio.timeout(left) as limit:
+                return await self._settled(database, parameters)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise down from down.__cause__
 
     async def _alone(self, database: Database, parameters: dict[str, Any]) -> Answer:
         lane = database.lane(Use.WRITE if self._declared.writes else Use.READ)
@@ -184,13 +195,14 @@ class Prepared(Generic[T_co]):
 
     async def _by_session(self, database: Database, parameters: dict[str, Any]) -> Answer:
         async with database.session() if self._declared.writes else database.reader() as session:
-            await self._checked(session, parameters)
+            await self._check(session, parameters)
             return await self._by_sqlalchemy(session, parameters)
 
     async def _within(self, session: AsyncSession, parameters: dict[str, Any]) -> Answer:
         """On the session's own connection, after what waits to be written."""
-        plan = await self._checked(session, parameters)
+        await _send(session)
         connection = await session.connection()
+        plan = self._plan(connection.dialect, tuple(parameters))
         options = cast("Connection", connection.sync_connection).get_execution_options()
         if plan is None or TRANSLATED in options:
             return await self._by_sqlalchemy(session, parameters)
@@ -202,18 +214,20 @@ class Prepared(Generic[T_co]):
             plan.learn(connection.dialect, told)
         return Answer(plan.rows([tuple(row) for row in result]), -1)
 
-    async def _checked(self, session: AsyncSession, parameters: dict[str, Any]) -> Plan | None:
-        """The plan on the session's connection, to which what waits to be written is sent first."""
-        if session.autoflush and (session.new or session.dirty or session.deleted):
-            await session.flush()
-        return self._plan((await session.connection()).dialect, tuple(parameters))
+    async def _check(self, session: AsyncSession, parameters: dict[str, Any]) -> None:
+        """For SQLAlchemy's own execution: what the statement lacks is said, and what waits to be written is sent."""
+        await _send(session)
+        self._plan(await _dialect_of(session), tuple(parameters))
 
     async def _by_sqlalchemy(self, session: AsyncSession, parameters: dict[str, Any]) -> Answer:
-        options = {"preserve_rowcount": True}  # SQLAlchemy forgets how many an insert has made
-        result = await session.execute(*self._declared.bind(parameters), execution_options=options)
-        if not self._declared.names:
-            return Answer((), await _changed(session, cast("CursorResult[Any]", result)))
-        return Answer([tuple(row) for row in result], -1)
+        statement, values = self._declared.bind(parameters)
+        if self._declared.names:
+            return Answer([tuple(row) for row in await session.execute(statement, values)], -1)
+        # The ORM does not tell how many rows an insert has made.
+        keyed = {self._declared.columns.get(name, name): value for name, value in values.items()}
+        connection = await session.connection()
+        result = await connection.execute(statement, keyed, execution_options={"preserve_rowcount": True})
+        return Answer((), await _changed(session, result))
 
     def _refuse_without_rows(self) -> None:
         if not self._declared.names:
@@ -236,6 +250,22 @@ def _plans_of(statement: Prepared[Any], dialect: Dialect) -> Plans:
         return kept[_KEPT][statement]
     except KeyError:
         return kept.setdefault(_KEPT, WeakKeyDictionary()).setdefault(statement, Plans())
+
+
+async def _send(session: AsyncSession) -> None:
+    if session.autoflush and (session.new or session.dirty or session.deleted):
+        await session.flush()
+
+
+async def _dialect_of(session: AsyncSession) -> Dialect:
+    """A read session is asked for no connection: it would keep it, and could not turn from a replica that is down."""
+    database = _database_of(session)
+    if database is None:
+        return (await session.connection()).dialect
+    dialect = database.readers.dialect
+    if dialect.server_version_info is None:  # before it was connected it does not know its server
+        await database.ping()
+    return dialect
 
 
 async def _changed(session: AsyncSession, result: CursorResult[Any]) -> int:

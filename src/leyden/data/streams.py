@@ -2,16 +2,12 @@
 
 import asyncio
 import math
-import socket
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
-from anyio import CancelScope
 from sqlalchemy import Row, Select, text
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncResult
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
@@ -21,16 +17,13 @@ from leyden.data.csv_lines import CsvLines
 from leyden.data.database import Database
 from leyden.data.json_lines import JsonLines
 from leyden.data.prepared import Prepared
+from leyden.data.reading import Reading, reading
 
-T = TypeVar("T")
 Rows = Select[*tuple[Any, ...]]
 
 PATIENCE = 30.0
 _PIECE = 64 * 1024
 """Bytes to send at once: what a server's buffer takes, and what is compressed in a few milliseconds."""
-_WINDOW = 128 * 1024
-"""Bytes that a server may send ahead."""
-_AGAIN = 0.05
 _FIRST = 50
 _MOST = 1000
 """Rows to take at once: a few milliseconds of the event loop, whatever they hold."""
@@ -116,112 +109,31 @@ class _Source:
         return cls(database, found.statement, parameters or {}, names)
 
     @asynccontextmanager
-    async def opened(self, patience: float) -> AsyncIterator["_Reading"]:
-        """The rows, which the database keeps until they are asked for."""
+    async def opened(self, patience: float) -> AsyncIterator[Reading]:
         async with self.database.snapshot() as session:
             connection = await session.connection()
-            reading = _Reading(connection)
-            try:
-                if (may_wait := _MAY_WAIT.get(self.database.dialect)) is not None:
-                    await connection.execute(may_wait, {"seconds": math.ceil(2 * patience) + 1})
-                await reading.open(self.statement, self.parameters)
-                yield reading
-            finally:
-                await reading.close()
+            if (may_wait := _MAY_WAIT.get(self.database.dialect)) is not None:
+                await connection.execute(may_wait, {"seconds": math.ceil(2 * patience) + 1})
+            async with reading(connection, self.statement, self.parameters) as rows:
+                yield rows
 
 
-class _Reading:
-    """Takes as many rows at once as make a piece."""
+class _Pieces:
+    """As many rows at once as make a piece."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
-        self._driver: Any = None
-        self._tap = _Tap(None)
-        self._result: AsyncResult[Any] | None = None
-        self._finished = False
+    def __init__(self, rows: Reading, lines: Lines) -> None:
+        self._rows = rows
+        self._lines = lines
         self._size = _FIRST
 
-    async def open(self, statement: Rows, parameters: Mapping[str, Any]) -> None:
-        self._driver = (await self._connection.get_raw_connection()).driver_connection
-        self._tap = _Tap.of(self._connection, self._driver)
-        self._result = await self._interruptible(self._opened(statement, parameters))
-
-    async def _opened(self, statement: Rows, parameters: Mapping[str, Any]) -> AsyncResult[Any]:
-        return await self._connection.stream(statement, parameters)
-
-    async def write(self, lines: Lines) -> bytes:
-        """The next piece; empty when there are no rows left."""
-        rows = await self._rows()
+    async def next(self) -> bytes:
+        """Empty when there are no rows left."""
+        rows = await self._rows.rows(self._size)
         if not rows:
-            self._finished = True
             return b""
-        piece = lines.write(rows)
+        piece = self._lines.write(rows)
         self._size = max(1, min(_MOST, len(rows) * _PIECE // max(1, len(piece))))
         return piece
-
-    async def _rows(self) -> Sequence[Row[Any]]:
-        if self._result is None or self._finished:
-            return ()
-        self._tap.open()
-        try:
-            return await self._interruptible(self._result.fetchmany(self._size))
-        finally:
-            self._tap.close()
-
-    async def close(self) -> None:
-        """Take no more rows, though there are some: a driver that would read all of them first loses its connection."""
-        self._tap.open()
-        if self._finished:
-            return
-        with CancelScope(shield=True), suppress(SQLAlchemyError):  # it is broken already, then
-            if self._result is not None and (not self._tap.needed or self._connection.in_nested_transaction()):
-                await self._result.close()
-            elif not self._connection.in_nested_transaction():  # which is a test's own, and goes on
-                await self._connection.invalidate()
-
-    async def _interruptible(self, work: Coroutine[Any, Any, T]) -> T:
-        """SQLite's thread would first end what it does, and whoever is cancelled would wait for that."""
-        interrupt = getattr(self._driver, "interrupt", None)
-        if interrupt is None:
-            return await work
-        task = asyncio.create_task(work)
-        try:
-            return await asyncio.shield(task)
-        finally:
-            with CancelScope(shield=True), suppress(ValueError):  # it is closed
-                while not task.done():  # an interrupt before the statement begins is lost
-                    await interrupt()
-                    await asyncio.wait([task], timeout=_AGAIN)
-            if not task.cancelled():
-                task.exception()  # the caller has its own
-
-
-class _Tap:
-    """Lets the server send: asyncmy takes in whatever comes, whether anybody wants it or not, and all of it at once."""
-
-    def __init__(self, transport: asyncio.ReadTransport | None) -> None:
-        self._transport = transport
-
-    @property
-    def needed(self) -> bool:
-        return self._transport is not None
-
-    @classmethod
-    def of(cls, connection: AsyncConnection, driver: Any) -> "_Tap":
-        if connection.dialect.driver != "asyncmy":
-            return cls(None)
-        transport = driver._transport  # noqa: SLF001 -- there is no public one
-        # As much is there at once when the tap is opened, and rows as objects are ten times as large.
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _WINDOW)
-        return cls(transport)
-
-    def open(self) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
-
-    def close(self) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.pause_reading()
 
 
 class RowStream(Response):
@@ -253,21 +165,22 @@ class RowStream(Response):
 
     async def _answer(self, scope: Scope, send: Send) -> None:
         """The first rows are there before the head is sent: what goes wrong until then is a problem document."""
-        async with self._source.opened(self._patience) as reading:
-            piece = await reading.write(self._lines)
+        async with self._source.opened(self._patience) as rows:
+            pieces = _Pieces(rows, self._lines)
+            piece = await pieces.next()
             await self._send(
                 send, {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
             )
             if scope["method"] != "HEAD":
-                await self._send_all(send, reading, self._lines.head() + piece)
+                await self._send_all(send, pieces, self._lines.head() + piece)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _send_all(self, send: Send, reading: "_Reading", first: bytes) -> None:
+    async def _send_all(self, send: Send, pieces: _Pieces, first: bytes) -> None:
         piece = first
         while piece:
             await self._send(send, {"type": "http.response.body", "body": piece, "more_body": True})
             await asyncio.sleep(0)  # neither a fast database nor a fast client would let others have a turn
-            piece = await reading.write(self._lines)
+            piece = await pieces.next()
 
     async def _send(self, send: Send, message: Message) -> None:
         """A server lets us wait here while its client does not read."""

@@ -358,7 +358,9 @@ def wait_for(work: Callable[[], Any]) -> None:
 async def test_a_black_hole_ends_at_a_deadline_for_everybody(proxy: tuple[str, Callable[[str], Any]]) -> None:
     url, order = proxy
     options = {"statement_timeout": 0.5, "connect_timeout": 1.0, "pool_timeout": 1.0, "pool_size": 2}
-    async with Database(DataSettings(url=url, **options)) as database:
+    find = prepared(select(literal_column("1").label("one")))
+    alone = Database(DataSettings(url=url, statement_timeout=1.0, connect_timeout=2.0))
+    async with Database(DataSettings(url=url, **options)) as database, alone:
 
         async def read() -> None:
             async with database.reader() as session:
@@ -368,16 +370,27 @@ async def test_a_black_hole_ends_at_a_deadline_for_everybody(proxy: tuple[str, C
             async with database.session() as session:
                 await session.execute(text("SELECT 1"))
 
-        await asyncio.gather(read(), read(), write(), write())
+        async def ask() -> None:
+            await find(database)
+
+        async def ask_alone() -> float:
+            began = time.monotonic()
+            with pytest.raises(DatabaseDownError):
+                await find(alone)
+            return time.monotonic() - began
+
+        await asyncio.gather(read(), read(), write(), write(), ask(), find(alone))
         await asyncio.to_thread(order, "blackhole on")
+        lonely = asyncio.create_task(ask_alone())
         began = time.monotonic()
-        outcomes = await asyncio.gather(*(one() for one in (read, write) * 5), return_exceptions=True)
+        outcomes = await asyncio.gather(*(one() for one in (read, write, ask) * 5), return_exceptions=True)
         assert time.monotonic() - began < 8
+        assert await lonely < 3.5  # one statement's time; asking a second time takes as long again
         assert {type(outcome) for outcome in outcomes} <= {DatabaseDownError, DatabaseBusyError}
         await asyncio.to_thread(order, "clear")
         await asyncio.to_thread(order, "reset")
         async with asyncio.timeout(10):
-            await asyncio.gather(*(one() for one in (read, write) * 5))
+            await asyncio.gather(*(one() for one in (read, write, ask) * 5))
         assert {pool.in_use for pool in database.pools.values()} == {0}
 
 

@@ -40,7 +40,7 @@ from leyden.data import (
     prepared,
     uuid7,
 )
-from leyden.data.errors import UnitOfWorkError
+from leyden.data.errors import InvalidCursorError, UnitOfWorkError
 from leyden.data.events import QueryRan
 from leyden.testing import FrozenClock
 from leyden.testing.rollback import rolled_back
@@ -158,6 +158,7 @@ async def test_an_update_may_call_a_parameter_like_a_column(ready: Database) -> 
     assert await find(ready, serial="a") == PartRead(serial_key="a", stock=9)
     remove = prepared(delete(Part).where(Part.serial_key.in_(bindparam("serials", expanding=True))))
     assert await remove.changed(ready, serials=["a", "b"]) == 1
+    assert await prepared(insert(Maker)).changed(ready, name="Yan") == 1
 
 
 async def test_rows_come_of_every_kind_of_write_that_the_database_can_answer(ready: Database) -> None:
@@ -278,6 +279,22 @@ async def test_wrong_parameters_are_refused_before_anything_is_done(ready: Datab
         with pytest.raises(ConfigurationError, match="has no parameter"):
             await take.changed(ready, amount=1, **given)
     assert await count(ready) == 0
+
+
+async def test_a_read_that_is_refused_leaves_its_session_without_a_connection(ready: Database) -> None:
+    async with ready.reader() as reader:
+        for where in (reader, ready):
+            with pytest.raises(InvalidCursorError):
+                await everything.pages(where, CursorParams(ready, size=5, cursor="none"))
+            assert ready.pools["read"].in_use == 0
+            with pytest.raises(ConfigurationError):
+                await everything.pages(where, PageParams(), serials=["a"])
+            assert ready.pools["read"].in_use == 0
+            with pytest.raises(ConfigurationError):
+                await naming.all(where, serial=["a"])
+            assert ready.pools["read"].in_use == 0
+            assert (await everything.pages(where, PageParams())).items == []
+            assert ready.pools["read"].in_use == 0
 
 
 async def test_what_cannot_be_done_is_refused_clearly(ready: Database) -> None:

@@ -1,6 +1,7 @@
 """Prepared statements when something goes wrong: cancelled, too slow, too many, cut off, or changed underneath."""
 
 import asyncio
+import gc
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -139,6 +140,32 @@ async def test_a_cancelled_statement_returns_no_dirty_connection(start: Start) -
     for status in database.pools.values():
         assert (status.in_use, status.waiting) == (0, 0)
         assert status.opened <= status.size
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_who_is_cancelled_while_connecting_leaves_no_error_behind(database_url: str) -> None:
+    told: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    before = loop.get_exception_handler()
+    loop.set_exception_handler(lambda _loop, context: told.append(context))
+    engine = Database(DataSettings(url=database_url)).backend.migrator()
+
+    async def connect() -> None:
+        async with engine.connect():
+            """It was faster."""
+
+    try:
+        for turns in range(20):
+            task = asyncio.create_task(connect())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait([task])
+            await asyncio.sleep(0.001)  # its socket is closed
+        gc.collect()
+    finally:
+        loop.set_exception_handler(before)
+    assert told == []
 
 
 async def test_a_slow_statement_is_ended_in_time(start: Start) -> None:

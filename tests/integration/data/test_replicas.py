@@ -10,16 +10,27 @@ from typing import Annotated, Any
 import pytest
 from fastapi import Depends, FastAPI, Header
 from httpx2 import AsyncClient
-from sqlalchemy import make_url, select, text
+from sqlalchemy import bindparam, make_url, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 from starlette.requests import HTTPConnection
 
 from leyden import create_app
 from leyden.core import ConfigurationError, Resources, Stage, identify, run_checks
 from leyden.core.resources import installed
-from leyden.data import Base, Database, DatabaseDep, DataSettings, ReaderDep, SessionDep, battery, prepared
+from leyden.data import (
+    Base,
+    CursorParams,
+    Database,
+    DatabaseDep,
+    DataSettings,
+    PageParams,
+    ReaderDep,
+    SessionDep,
+    battery,
+    prepared,
+)
 from leyden.data.checks import CHECKS
-from leyden.testing import client
+from leyden.testing import client, queries
 from leyden.testing.clusters import PostgreSQLCluster
 from leyden.testing.services import Unavailable, fresh_database, skip_or_fail
 
@@ -34,6 +45,8 @@ class Note(Base):
 TABLES = [Base.metadata.tables["replica_notes"]]
 WHERE = select(Note.where).where(Note.id == 1)
 find_where = prepared(WHERE)
+some = prepared(select(Note.where).where(Note.id.in_(bindparam("ids", expanding=True))))
+listed = prepared(select(Note.where).order_by(Note.id))
 
 
 @dataclass(frozen=True)
@@ -78,7 +91,30 @@ def app_of(settings: DataSettings) -> FastAPI:
     async def only_read(session: SessionDep) -> str | None:
         return await session.scalar(WHERE)
 
+    add_reads_by_sessions(app)
     return app
+
+
+def add_reads_by_sessions(app: FastAPI) -> None:
+    @app.get("/fallback")
+    async def fall_back(database: DatabaseDep) -> str | None:
+        return await some(database, ids=[1])
+
+    @app.get("/fallback-of-the-session")
+    async def fall_back_within(session: ReaderDep) -> str | None:
+        return await some(session, ids=[1])
+
+    @app.get("/page")
+    async def page(database: DatabaseDep) -> Any:
+        return (await listed.pages(database, PageParams(size=1))).items[0]
+
+    @app.get("/page-of-the-session")
+    async def page_within(session: ReaderDep) -> Any:
+        return (await listed.pages(session, PageParams(size=1))).items[0]
+
+    @app.get("/page-by-cursor")
+    async def page_by_cursor(session: ReaderDep, database: DatabaseDep) -> Any:
+        return (await listed.pages(session, CursorParams(database, size=1))).items[0]
 
 
 async def fill(url: str, where: str) -> None:
@@ -113,6 +149,7 @@ async def browser(settings: DataSettings) -> AsyncIterator[AsyncClient]:
 
 
 READS = ("/orm", "/prepared", "/through-the-session")
+BY_SESSIONS = ("/fallback", "/fallback-of-the-session", "/page", "/page-of-the-session", "/page-by-cursor")
 
 
 async def where(browser: AsyncClient, **headers: str) -> set[str]:
@@ -157,15 +194,55 @@ async def test_outside_of_requests_reads_go_to_the_primary(settings: DataSetting
         assert await find_where(database) == "primary"
 
 
-@pytest.mark.parametrize("database_url", ["postgresql", "psycopg", "mariadb"], indirect=True)
-async def test_a_replica_that_is_down_is_replaced_by_the_primary_and_a_warning(
-    settings: DataSettings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("leyden.data.replicas._AGAIN", 0.2)
+async def test_what_runs_on_the_replica_is_told_whatever_way_it_goes(settings: DataSettings) -> None:
+    app = app_of(settings)
+    async with client(app) as browser:
+        database = running(app)
+        told = []
+        for path in READS:
+            with queries(database) as ran:
+                assert (await browser.get(path)).json() == "replica"
+            told.append([(query.statement, query.failed) for query in ran])
+        assert [len(each) for each in told] == [1, 1, 1]
+        assert told[0] == told[1] == told[2]
+        for path in BY_SESSIONS:
+            with queries(database) as ran:
+                assert (await browser.get(path)).json() == "replica"
+            assert len(ran) == (2 if path in {"/page", "/page-of-the-session"} else 1)
+
+
+def running(app: FastAPI) -> Database:
+    resources: Resources = installed(app).resources  # type: ignore[assignment]  # it runs
+    return resources[Database]
+
+
+SERVERS = pytest.mark.parametrize("database_url", ["postgresql", "psycopg", "mariadb"], indirect=True)
+
+
+@pytest.fixture
+def broken(settings: DataSettings) -> DataSettings:
+    """Where the replica should be, nobody answers."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     gone = make_url(settings.replica.get_secret_value()).set(host="127.0.0.1", port=port)  # type: ignore[union-attr]  # set
-    broken = settings.model_copy(update={"replica": type(settings.url)(gone.render_as_string(hide_password=False))})
+    return settings.model_copy(update={"replica": type(settings.url)(gone.render_as_string(hide_password=False))})
+
+
+@SERVERS
+async def test_whatever_read_comes_first_finds_out_that_the_replica_is_down(broken: DataSettings) -> None:
+    for path in (*READS, *BY_SESSIONS):
+        app = app_of(broken)
+        async with client(app) as browser:
+            assert (await browser.get(path)).json() == "primary", path
+            assert running(app).replica.up is False  # type: ignore[union-attr]  # it has one
+            assert running(app).pools["read"].in_use == 0
+
+
+@SERVERS
+async def test_a_replica_that_is_down_is_replaced_by_the_primary_and_a_warning(
+    broken: DataSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("leyden.data.replicas._AGAIN", 0.2)
     app = app_of(broken)
     async with client(app) as browser:
         async with asyncio.timeout(2):

@@ -14,11 +14,13 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from leyden.data.backend import LOGIN_REFUSED, NO_RIGHT, Broken, Trouble, TryLock, Use, Violation
+from leyden.data.backend import ANSWER_LATE, LOGIN_REFUSED, NO_RIGHT, Broken, Trouble, TryLock, Use, Violation
+from leyden.data.backends.mariadb_flow import hold_back, unread
 from leyden.data.engines import execute, make_engine
 from leyden.data.lanes import Answer, Arguments, DriverLane, PooledLane
 from leyden.data.plans import Plan
 from leyden.data.pool import keep_alive, pool_of
+from leyden.data.reading import make_way
 from leyden.data.settings import DataSettings
 
 TROUBLES = {
@@ -82,8 +84,8 @@ _CHECK = re.compile(r"(?:CONSTRAINT `(\w+)` failed|constraint '(\w+)')", re.IGNO
 # Digits of UTC in, digits of UTC out; and a value that does not fit is refused, never cut.
 _SESSION = "SET time_zone = '+00:00', sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')"
 
-_ANSWER_LATE = 1.0
-"""Seconds that a server which has ended a statement may take to say so."""
+_USUAL, _FOR_EVER = 60, 31_536_000
+"""Seconds that a server waits until it can send: what it does by itself, and the most that it can be told."""
 
 _OPTIONS: dict[Use, dict[str, Any]] = {
     Use.WRITE: {"isolation_level": "READ COMMITTED"},  # as on PostgreSQL: one meaning of a transaction
@@ -112,6 +114,7 @@ class MariaDB:
             event.listen(engine.sync_engine, "begin", _begin_snapshot)
         if use is Use.WRITE:
             event.listen(engine.sync_engine, "handle_error", _end_what_is_undone)
+        _share_with_streams(engine)
         keep_alive(engine, _closed)
         return engine
 
@@ -124,7 +127,7 @@ class MariaDB:
     def _patience(self, use: Use) -> dict[str, Any]:
         if use is Use.SNAPSHOT or self._settings.statement_timeout is None:
             return {}
-        return {"read_timeout": self._settings.statement_timeout + _ANSWER_LATE}
+        return {"read_timeout": self._settings.statement_timeout + ANSWER_LATE}
 
     def _make(self, statements: Sequence[str], *, read_timeout: float | None = None, **options: Any) -> AsyncEngine:
         arguments: dict[str, Any] = {"connect_timeout": max(1, round(self._settings.connect_timeout))}
@@ -193,12 +196,35 @@ def _session(settings: DataSettings, use: Use) -> list[str]:
         limits.append(f"/*!50708 , max_execution_time = {milliseconds} */")
     if settings.idle_timeout is not None:
         limits.append(f"/*M!100300 , idle_transaction_timeout = {max(1, round(settings.idle_timeout))} */")
+    if use is not Use.READ:  # the server waits while nobody asks for the rows of a stream
+        idle = _FOR_EVER if settings.idle_timeout is None else max(_USUAL, round(settings.idle_timeout))
+        limits.append(f", net_write_timeout = {idle}")
     read_only = [] if use is Use.WRITE else ["SET SESSION TRANSACTION READ ONLY"]
     return [" ".join(limits), *read_only]
 
 
 def _begin_snapshot(connection: Connection) -> None:
     connection.exec_driver_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+
+
+def _share_with_streams(engine: AsyncEngine) -> None:
+    """Nothing else can be done on a connection before the last row of a stream has come, wanted or not."""
+
+    def begin(connection: Connection, cursor: Any, *_: Any) -> None:
+        make_way(connection)
+        if cursor.server_side:
+            hold_back(connection.connection.driver_connection)
+
+    event.listen(engine.sync_engine, "before_cursor_execute", begin)
+    event.listen(engine.sync_engine, "commit", make_way)
+    event.listen(engine.sync_engine, "rollback", _read_no_further)
+
+
+def _read_no_further(connection: Connection) -> None:
+    """The server undoes a transaction as well when its connection ends, and that takes no time."""
+    if not connection.invalidated and unread(connection.connection.driver_connection):
+        connection.info.clear()  # with whoever has read there
+        connection.invalidate()
 
 
 def _end_what_is_undone(context: ExceptionContext) -> None:

@@ -8,15 +8,11 @@ from typing import Any
 
 from sqlalchemy import Dialect
 
-from leyden.data.backend import Use
+from leyden.data.backend import ANSWER_LATE, Use
 from leyden.data.lanes import Answer, Arguments, RunOn
 from leyden.data.plans import Plan
 from leyden.data.pool import Closed
 from leyden.data.settings import DataSettings
-
-_ANSWER_LATE = 1.0
-"""Seconds that a server which has ended a statement may take to say so."""
-
 
 _MOST_KEPT = 100
 """Statements that a connection keeps prepared for plans, as many as asyncpg keeps for itself."""
@@ -47,7 +43,7 @@ def _asyncpg_arguments(settings: DataSettings, use: Use | None) -> dict[str, Any
     server |= {name: str(round(seconds * 1000)) for name, seconds in limits.items() if seconds is not None}
     if use is not Use.WRITE:
         server["default_transaction_read_only"] = "on"
-    patience = None if statement_timeout is None else statement_timeout + _ANSWER_LATE
+    patience = None if statement_timeout is None else statement_timeout + ANSWER_LATE
     return {**common, "command_timeout": patience}
 
 
@@ -64,7 +60,26 @@ def _asyncpg_options(use: Use) -> dict[str, Any]:
 @cache
 def _connection_class() -> type:
     """asyncpg's, with room for statements; loaded when it is used, because it need not be installed."""
+    _let_connecting_be_cancelled()
     return type("Connection", (import_module("asyncpg").Connection,), {"__slots__": ("kept",)})
+
+
+def _let_connecting_be_cancelled() -> None:
+    """Asyncpg asks a server for TLS through a protocol whose future it awaits once the socket is connected.
+
+    Who is cancelled before leaves that future behind with the error of a closed socket, and the event loop complains
+    that nobody asked for it. Whoever does await it gets the error as before.
+    """
+    # Finishing the connection in a task of its own would need no change to asyncpg, but while a server does not answer
+    # every cancelled request would keep one for as long as connecting may take, and there is no bound to those.
+    utils: Any = import_module("asyncpg.connect_utils")
+
+    class Upgrade(utils.TLSUpgradeProto):  # type: ignore[misc]  # asyncpg has no types for it
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            self.on_data.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    utils.TLSUpgradeProto = Upgrade
 
 
 async def _run_on_asyncpg(dialect: Dialect, connection: Any, plan: Plan, arguments: Arguments) -> Answer:
