@@ -138,7 +138,7 @@ class Signals:
     """SIGTERM and SIGINT end the process with code 0: at once before it serves, gracefully by the server while it does."""
 
     def __init__(self) -> None:
-        self.serving = False
+        self.server: Server | None = None
         self.seen: list[int] = []
 
     def __enter__(self) -> Self:
@@ -151,19 +151,20 @@ class Signals:
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         self.seen.append(number)
-        if not self.serving:
+        if self.server is None:
             raise Stopped(0)
+        self.server.should_exit = True  # before the server handles signals itself, and when it tells of them afterwards
 
 
 def serve(config: ServerConfig, taken: socket.socket, signals: Signals) -> int:
     """Serve in this process until a signal; the exit code."""
     server = Server(config)
     config.load()
-    signals.serving = True
+    signals.server = server
     try:
         server.run([taken])
     finally:
-        signals.serving = False
+        signals.server = None
     return 0 if server.started else START_FAILED
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -66,11 +67,101 @@ def test_an_interrupt_ends_it_at_once_and_finishes_what_runs(
         assert slow.result().text == '"done"'
 
 
+BARE = """
+from collections.abc import AsyncIterator
+
+from fastapi.responses import StreamingResponse
+
+from leyden import create_app
+from leyden.cli import server
+
+server.GRACE = 1  # the default is too long to wait for
+app = create_app([], title="Bare")
+
+
+@app.get("/flood")
+async def flood() -> StreamingResponse:
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x" * 65536
+
+    return StreamingResponse(endless())
+"""
+
+
+@pytest.mark.parametrize("mode", [("--no-reload",), ("--workers", "2")])
+def test_without_the_http_battery_a_reader_that_stalls_cannot_keep_it_alive_either(
+    start: Start, shop: Path, mode: tuple[str, ...]
+) -> None:
+    (shop / "shop" / "app.py").write_text(BARE)
+    run = start(*mode)
+    port = int(run.url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as stalled:
+        stalled.sendall(b"GET /flood HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b" 200 " in stalled.recv(20)
+        begun = time.monotonic()
+
+        assert run.end() == 0
+        assert time.monotonic() - begun < 10
+
+
 def test_a_signal_before_it_is_ready_ends_it_with_0(start: Start, shop: Path) -> None:
     (shop / "shop" / "__init__.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(30)\n")
     run = start()
     run.wait_for("importing")
 
+    assert run.end() == 0
+
+
+EARLY = """
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from uvicorn import Server
+
+run_server = Server.run
+handler = signal.getsignal(signal.SIGINT)
+
+
+def run(self, sockets=None):
+    if "EARLY" not in os.environ:
+        os.environ["EARLY"] = "done"  # also in the process that this one becomes
+        assert signal.getsignal(signal.SIGINT) == handler
+        while not handler.__self__.seen:
+            {early}
+            time.sleep(0.2)
+        print("early", flush=True)
+    run_server(self, sockets)
+
+
+Server.run = run
+"""
+"""In the moment in which the server is to run and does not handle signals yet."""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_before_the_server_handles_them_ends_it_with_0(
+    start: Start, shop: Path, number: signal.Signals
+) -> None:
+    app = shop / "shop" / "app.py"
+    app.write_text(app.read_text() + EARLY.format(early=f"os.kill(os.getpid(), {int(number)})"))
+    run = start("--no-reload")
+
+    run.wait_for("early")
+    assert run.ended() == 0
+    assert "Traceback" not in run.log
+
+
+def test_a_change_before_the_server_handles_signals_reloads_it(start: Start, shop: Path) -> None:
+    app = shop / "shop" / "app.py"
+    app.write_text(app.read_text() + EARLY.format(early='Path(__file__).with_name("new.py").touch()'))
+    run = start()
+
+    run.wait_for("Reloading: shop/new.py changed")
+    run.wait_for("Ready again")
     assert run.end() == 0
 
 

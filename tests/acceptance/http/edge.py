@@ -164,6 +164,13 @@ async def flood() -> StreamingResponse:
     return StreamingResponse(endless())
 
 
+@router.websocket("/flood")
+async def flood_socket(connection: WebSocket) -> None:
+    await connection.accept()
+    while True:
+        await connection.send_bytes(b"x" * 65536)
+
+
 @router.websocket("/socket")
 async def socket(connection: WebSocket) -> None:
     await connection.accept()

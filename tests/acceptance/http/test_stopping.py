@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx2
+import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
@@ -87,12 +88,25 @@ async def test_streams_end_and_sockets_are_told_to_come_back(serve: Serve, worke
     await wait_for_end(server, pids, DRAIN + GRACE)
 
 
-async def test_a_reader_that_stalls_cannot_keep_it_alive(serve: Serve, workers: int, ledger: Path) -> None:
+FLOOD = "GET /flood HTTP/1.1\r\nHost: x\r\n"
+UPGRADE = (
+    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+)
+
+
+@pytest.mark.parametrize(("headers", "status"), [("", b" 200 "), (UPGRADE, b" 101 ")], ids=["http", "websocket"])
+async def test_a_reader_that_stalls_cannot_keep_it_alive(
+    serve: Serve, workers: int, ledger: Path, headers: str, status: bytes
+) -> None:
     server = serve(workers=workers, drain_delay=0.2, grace=2)
     pids = [server.pid, *server.workers()]
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as stalled:
-        stalled.sendall(b"GET /flood HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert stalled.recv(10)
+    with socket.socket() as stalled:
+        stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        stalled.connect(("127.0.0.1", server.port))
+        stalled.settimeout(10)
+        stalled.sendall(f"{FLOOD}{headers}\r\n".encode())
+        assert status in stalled.recv(20)
         await asyncio.sleep(0.5)
         os.kill(server.pid, signal.SIGTERM)
         assert await wait_for_end(server, pids, 8) < 5
