@@ -1,11 +1,15 @@
 """Pools of their own for background work, on each database."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
-from sqlalchemy import bindparam, text
+from sqlalchemy import bindparam, literal_column, select, text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from leyden.data import Database, DatabaseBusyError, DataSettings
+from leyden.data import Database, DatabaseBusyError, DataSettings, prepared
 from leyden.testing.rollback import rolled_back
 
 
@@ -33,6 +37,70 @@ async def test_background_work_has_pools_of_its_own(database_url: str) -> None:
             assert database.pools["snapshot"].in_use == 0
         async with database.session() as session:
             assert await session.scalar(text("SELECT 1")) == 1
+
+
+@asynccontextmanager
+async def exhausted(database: Database) -> AsyncIterator[None]:
+    """Every connection of its own for writing and for reading is held, by tasks of their own."""
+    done = asyncio.Event()
+
+    async def keep(engine: AsyncEngine) -> None:
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+            await done.wait()
+
+    pools = database.pools
+    keepers = [keep(database.writer) for _ in range(pools["write"].size)]
+    keepers += [keep(database.readers) for _ in range(pools["read"].size)]
+    async with asyncio.TaskGroup() as group:
+        for keeper in keepers:
+            group.create_task(keeper)
+        try:
+            async with asyncio.timeout(5):
+                while sum(database.pools[name].in_use for name in ("write", "read")) < len(keepers):  # noqa: ASYNC110 -- nothing tells
+                    await asyncio.sleep(0.01)
+            yield
+        finally:
+            done.set()
+
+
+async def write(database: Database) -> None:
+    async with database.session() as session:
+        await session.execute(text("UPDATE counts SET number = number + 1"))
+
+
+async def read(database: Database) -> None:
+    async with database.reader() as session:
+        await session.execute(text("SELECT number FROM counts"))
+
+
+read_straight: Any = prepared(select(literal_column("number").label("number")).select_from(text("counts")))
+
+
+@pytest.mark.parametrize("exhausting", ["web", "tasks"])
+async def test_whoever_takes_all_connections_of_one_side_leaves_the_other_its_own(
+    database_url: str, exhausting: str
+) -> None:
+    settings = DataSettings(url=database_url, pool_size=2, pool_timeout=0.2)
+    async with Database(settings) as web:
+        async with web.session() as session:
+            await session.execute(text("CREATE TABLE counts (number INTEGER)"))
+            await session.execute(text("INSERT INTO counts VALUES (0)"))
+        async with web.apart(pool_size=2, statement_timeout=60) as tasks:
+            full, free = (web, tasks) if exhausting == "web" else (tasks, web)
+            async with exhausted(full):
+                for refused in (read, write):
+                    with pytest.raises(DatabaseBusyError):
+                        await refused(full)
+                await read(free)
+                assert await read_straight.all(free) == [0]
+                if web.dialect == "sqlite":  # a process has one writer, for which both wait
+                    with pytest.raises(DatabaseBusyError):
+                        await write(free)
+                else:
+                    await write(free)
+            await write(full)
+            await read(full)
 
 
 async def test_both_write_and_see_each_other(database_url: str) -> None:
