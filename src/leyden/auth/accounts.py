@@ -1,5 +1,6 @@
 """Accounts: what a user can do before and after signing in, without HTTP."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated
@@ -20,6 +21,9 @@ from leyden.auth.sessions import Granted, Reused, alive, end_session, open_sessi
 from leyden.auth.tokens import AccessTokens
 from leyden.core import Clock, Events, resource
 from leyden.data import Database
+
+_OLDEST = 10_000
+"""How many accounts are looked through for hashes that today's parameters would not give."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,8 @@ class Accounts:
         self._refresh_ttl = refresh_ttl
         self._clock = clock
         self._events = events
+        self._met = False
+        self._meeting = asyncio.Lock()
 
     async def register(
         self, session: AsyncSession, *, email: str, password: str, name: str = "", superuser: bool = False
@@ -79,6 +85,7 @@ class Accounts:
 
     async def login(self, *, email: str, password: str) -> TokenPair:
         """Open a session. Raises InvalidCredentialsError, the same and as late for whatever is wrong."""
+        await self._meet_hashes()
         async with self._database.reader() as reader:
             found = (await reader.execute(_credentials(email))).one_or_none()
         # No connection is held here: the hash may have to wait for its turn.
@@ -92,6 +99,15 @@ class Accounts:
             granted = await open_session(session, found.id, now=self._clock.now(), ttl=self._refresh_ttl)
         self._events.emit(SignedIn(granted.user_id, granted.session_id))
         return self._pair(granted)
+
+    async def _meet_hashes(self) -> None:
+        """Before the first login of this process: what the hashes of others cost, which a refusal has to cost as well."""
+        async with self._meeting:
+            if self._met:
+                return
+            async with self._database.reader() as reader:
+                self._passwords.meet(await reader.scalars(_outdated(self._passwords.today)))
+            self._met = True
 
     async def refresh(self, refresh_token: str) -> TokenPair:
         """Trade a refresh token for a new pair, once; a second time ends the session. Raises InvalidRefreshTokenError."""
@@ -140,6 +156,12 @@ class Accounts:
 
 def _credentials(email: str) -> Select[UUID, str]:
     return select(User.id, User.password_hash).where(User.email_key == email_key(email), User.is_active)
+
+
+def _outdated(today: str) -> Select[str]:
+    """Without a limit it would read all accounts of a large service, and there is no index for it."""
+    oldest = select(User.password_hash).where(User.is_active).order_by(User.id).limit(_OLDEST).subquery()
+    return select(oldest.c.password_hash).where(oldest.c.password_hash.not_like(f"{today}$%"))
 
 
 async def _replace_hash(session: AsyncSession, user_id: UUID, verified: str, renewed: str) -> None:

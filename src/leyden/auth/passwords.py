@@ -1,13 +1,12 @@
 """Passwords: which are good enough, and how they are kept."""
 
-import base64
-import re
-import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
+from leyden.auth.decoys import Decoys
 from leyden.auth.errors import WeakPasswordError
 from leyden.auth.settings import AuthSettings
 from leyden.core import Limit, to_thread
@@ -27,8 +26,6 @@ _COMMON = frozenset(
     welcome1 whatever woaini1314 zaq12wsx zxcvbnm1
     """.split()  # noqa: SIM905 -- fifty quoted words would be harder to read
 )
-
-_OURS = re.compile(r"\$argon2(?:id|i|d)\$(?:v=[0-9]+\$)?m=[0-9]+,t=[0-9]+,p=[0-9]+(?:\$[A-Za-z0-9+/]+){2}")
 
 
 def refuse_weak(password: str, *, email: str) -> None:
@@ -62,30 +59,36 @@ class Passwords:
             ]
         )
         self._limit = Limit(settings.hash_concurrency, waiting=settings.hash_waiting, nice=_NICE)
-        self._nobodys = _nobodys_hash(settings)
+        self._decoys = Decoys(settings)
+
+    @property
+    def today(self) -> str:
+        """What every hash begins with that was made with the parameters of today."""
+        return self._decoys.today
+
+    def meet(self, hashes: Iterable[str]) -> None:
+        """From now on a refusal takes as long for accounts with hashes such as these as for others, or none."""
+        self._decoys.meet(hashes)
 
     async def hash(self, password: str) -> str:
         """Raises OverloadedError when too many are waiting already."""
         return await to_thread(self._limit, self._hasher.hash, password)
 
     async def verify(self, password: str, stored: str | None) -> Verdict:
-        """Compare with a stored hash; with None, take exactly as long over a hash that nothing matches.
+        """Compare with a stored hash; a refusal takes exactly as long whatever is stored, also with None.
 
         A stored text that is no argon2 hash, such as "!" or another scheme's, matches nothing and takes as long too.
         Raises OverloadedError when too many are waiting already.
         """
         if len(password) > MAX_LENGTH:
             return Verdict(right=False)  # known or not, no account can have it
-        checked = stored if stored is not None and _OURS.fullmatch(stored) else self._nobodys
-        right, renewed = await to_thread(self._limit, self._hasher.verify_and_update, password, checked)
-        return Verdict(right and checked == stored, renewed)
+        if stored is not None:
+            self._decoys.meet([stored])
+        return await to_thread(self._limit, self._compare, password, stored, self._decoys.beside(stored))
 
-
-def _nobodys_hash(settings: AuthSettings) -> str:
-    """A hash with today's parameters and no password: random bytes instead of a digest, so starting costs no hashing."""
-
-    def random(size: int) -> str:
-        return base64.b64encode(secrets.token_bytes(size)).decode().rstrip("=")
-
-    cost = f"m={settings.hash_memory},t={settings.hash_time},p={settings.hash_lanes}"
-    return f"$argon2id$v=19${cost}${random(16)}${random(32)}"
+    def _compare(self, password: str, stored: str | None, hashes: Iterable[str]) -> Verdict:
+        for hashed in hashes:
+            right, renewed = self._hasher.verify_and_update(password, hashed)
+            if right and hashed == stored:
+                return Verdict(right, renewed)
+        return Verdict(right=False)

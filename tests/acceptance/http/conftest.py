@@ -24,12 +24,23 @@ def ledger(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+@pytest.fixture(scope="session")
+def edge(tmp_path_factory: pytest.TempPathFactory, workers: int) -> Iterator[LiveServer]:
     """One server with the settings as they come, for tests that leave nothing behind."""
-    variables = {"EDGE_LEDGER": str(tmp_path_factory.mktemp("edge") / "ledger"), "APP_ENVIRONMENT": "production"}
-    with LiveServer(FOLDER, app="edge:app", env=variables) as server:
+    with LiveServer(FOLDER, app="edge:app", workers=workers, env=_variables(tmp_path_factory)) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def limited(tmp_path_factory: pytest.TempPathFactory, workers: int) -> Iterator[LiveServer]:
+    """As `edge`, under a middleware that raises errors."""
+    variables = {"EDGE_LIMITED": "1", **_variables(tmp_path_factory)}
+    with LiveServer(FOLDER, app="edge:app", workers=workers, env=variables) as server:
+        yield server
+
+
+def _variables(folders: pytest.TempPathFactory) -> dict[str, str]:
+    return {"EDGE_LEDGER": str(folders.mktemp("edge") / "ledger"), "APP_ENVIRONMENT": "production"}
 
 
 @pytest.fixture
@@ -45,7 +56,7 @@ def serve(ledger: Path) -> Iterator[Callable[..., LiveServer]]:
         yield start
 
 
-@pytest.fixture(params=[1, 2], ids=["one_worker", "two_workers"])
+@pytest.fixture(scope="session", params=[1, 2], ids=["one_worker", "two_workers"])
 def workers(request: pytest.FixtureRequest) -> int:
     count: int = request.param
     return count
@@ -96,13 +107,13 @@ def eventually() -> Callable[..., None]:
 
 
 @pytest.fixture
-def peak() -> Callable[[int], int]:
-    """The most memory a process has ever held, in bytes."""
+def peak() -> Callable[[LiveServer], int]:
+    """The most memory that the workers of a server have ever held, in bytes."""
 
-    def read(pid: int) -> int:
+    def most(pid: int) -> int:
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
         raise AssertionError(os.strerror(3))
 
-    return read
+    return lambda server: sum(map(most, server.workers()))

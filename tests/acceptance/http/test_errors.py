@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from leyden.testing.live_server import LiveServer
@@ -12,6 +13,8 @@ from leyden.testing.live_server import LiveServer
 Serve = Callable[..., LiveServer]
 PARTIAL = 18
 """What curl says of a file that ended too soon."""
+NEVER_TWICE = httpx2.Limits(max_keepalive_connections=0)
+"""A connection for each request, which any of the workers may take."""
 INTERNALS = ("psycopg", "sqlalchemy", "select ", "/usr/", "traceback", "password", "runtimeerror")
 
 
@@ -21,8 +24,8 @@ def is_problem(response: Any) -> bool:
     )
 
 
-async def test_an_http_exception_raised_in_a_middleware_keeps_its_status(serve: Serve) -> None:
-    async with serve(env={"EDGE_LIMITED": "1"}).client() as client:
+async def test_an_http_exception_raised_in_a_middleware_keeps_its_status(limited: LiveServer) -> None:
+    async with limited.client(limits=NEVER_TWICE) as client:
         answers = [await client.get("/limited") for _ in range(50)]
     assert {answer.status_code for answer in answers} == {200, 429}
     refused = [answer for answer in answers if answer.status_code == 429]
@@ -31,15 +34,14 @@ async def test_an_http_exception_raised_in_a_middleware_keeps_its_status(serve: 
 
 
 @pytest.mark.parametrize("path", ["/boom", "/leak", "/upstream", "/raised-in-middleware"])
-async def test_a_server_error_tells_the_log_what_it_does_not_tell_the_client(serve: Serve, path: str) -> None:
-    server = serve(env={"EDGE_LIMITED": "1"})
-    async with server.client() as client:
+async def test_a_server_error_tells_the_log_what_it_does_not_tell_the_client(limited: LiveServer, path: str) -> None:
+    async with limited.client() as client:
         answer = await client.get(path)
     assert answer.status_code >= 500
     assert is_problem(answer)
     text = answer.text.lower() + str(answer.headers).lower()
     assert [word for word in INTERNALS if word in text] == []
-    assert answer.json()["request_id"] in server.log
+    assert answer.json()["request_id"] in limited.log
     assert answer.headers["x-request-id"] == answer.json()["request_id"]
 
 
@@ -104,10 +106,10 @@ async def test_only_its_own_hosts_are_answered_and_probes_always(serve: Serve) -
     assert other.json()["detail"] == "本服务不响应该主机名。"
 
 
-async def test_an_unknown_path_is_a_404_problem_also_for_a_browser(serve: Serve, tmp_path: Path) -> None:
+async def test_an_unknown_path_is_a_404_problem_also_for_a_browser(serve: Serve, workers: int, tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("<h1>the front end</h1>")
-    server = serve(env={"EDGE_FRONT": str(tmp_path)})
-    async with server.client(headers={"Accept": "text/html"}) as client:
+    server = serve(workers=workers, env={"EDGE_FRONT": str(tmp_path)})
+    async with server.client(headers={"Accept": "text/html"}, limits=NEVER_TWICE) as client:
         page = await client.get("/some/page")
         missing = await client.get("/api/missing")
     assert page.text == "<h1>the front end</h1>"

@@ -6,6 +6,8 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
@@ -22,7 +24,8 @@ LIFE = 5
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[LiveServer]:
+def servers(tmp_path: Path) -> Iterator[list[LiveServer]]:
+    """One with one worker and one with two, at the same time: most of this test is waiting."""
     if FAKETIME is None:
         skip_or_fail("libfaketime is not installed (Debian: faketime)")
     env = {
@@ -30,19 +33,30 @@ def server(tmp_path: Path) -> Iterator[LiveServer]:
         "FAKETIME": "@2026-11-01 01:59:46",  # time enough to start, also on a busy machine
         "FAKETIME_DONT_RESET": "1",
         "TZ": "America/New_York",
-        "APP_DATA__URL": f"sqlite:///{tmp_path}/tube.db",
         "APP_AUTH__SECRET": os.urandom(32).hex(),
         "APP_AUTH__ACCESS_TTL": f"PT{LIFE}S",
     }
-    with LiveServer(TUBE, env=env) as live:
-        yield live
-        live.stop()  # killed, it would leave libfaketime's shared memory behind
+    with ExitStack() as stack, ThreadPoolExecutor() as threads:
+
+        def serve(workers: int) -> LiveServer:
+            own = {"APP_ENVIRONMENT": "development", "APP_DATA__URL": f"sqlite:///{tmp_path}/{workers}.db"}
+            live = stack.enter_context(LiveServer(TUBE, workers=workers, env=env | own))
+            stack.callback(live.stop)  # killed, it would leave libfaketime's shared memory behind
+            return live
+
+        yield list(threads.map(serve, (1, 2)))
 
 
 def test_a_token_lives_its_seconds_over_the_hour_that_comes_twice_and_every_time_has_its_zone(
-    server: LiveServer,
+    servers: list[LiveServer],
 ) -> None:
-    with httpx2.Client(base_url=server.url) as client:
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(_lives_its_seconds, servers))
+
+
+def _lives_its_seconds(server: LiveServer) -> None:
+    # A connection for each request, which any of the workers may take.
+    with httpx2.Client(base_url=server.url, limits=httpx2.Limits(max_keepalive_connections=0)) as client:
         account = {"email": "ada@example.com", "password": "correct horse battery", "name": "Ada"}
         registered = client.post("/api/auth/register", json=account)
         assert registered.status_code == 201, registered.text

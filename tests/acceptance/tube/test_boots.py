@@ -20,7 +20,8 @@ CONTENT = tomllib.loads((TUBE / "tube" / "demo" / "content.toml").read_text(enco
 ALL_OF_IT = {"users": len(CONTENT["people"]), "channels": len(CONTENT["channels"]), "videos": len(CONTENT["videos"])}
 AT_ONCE = 4
 BOOTS = 10
-"""Starts of one server with AT_ONCE workers, in pairs: as much as one start waits for, another can use."""
+"""Starts of one server with AT_ONCE workers, in pairs: as much as one start waits for, another can use. In development
+each worker of each start would migrate, if another had not."""
 HISTORY = "".join(file.read_text(encoding="utf-8") for file in sorted((TUBE / "migrations").glob("*.py")))
 REVISIONS = re.findall(r'^revision, down_revision = "(\w+)"', HISTORY, re.MULTILINE)
 
@@ -47,30 +48,24 @@ def test_many_processes_migrate_seed_and_serve_a_fresh_database_and_all_is_done_
     assert asyncio.run(rows(database_url)) == ALL_OF_IT
 
 
-def test_starting_over_and_over_changes_nothing(
+def test_workers_that_start_over_and_over_migrate_a_fresh_database_and_seed_it_once(
     serve: Serve, leyden: Leyden, variables: Variables, tmp_path: Path
 ) -> None:
     url = f"sqlite:///{tmp_path}/tube.db"
-    servers = [serve(url, workers=AT_ONCE, http__drain_delay=0)]
-    servers += [serve(url, workers=AT_ONCE, http__drain_delay=0, migrate=False) for _ in servers]
-    leyden("db", "seed", "--yes", env=variables(url))
+    options = {"workers": AT_ONCE, "migrate": False, "environment": "development", "http__drain_delay": 0}
+    seeds = ""
     with ThreadPoolExecutor() as threads:
+        starting = [threads.submit(serve, url, **options) for _ in range(2)]
+        servers = [one.result() for one in starting]
         for _ in range(BOOTS // len(servers) - 1):
             assert {stopped.code for stopped in threads.map(LiveServer.stop, servers)} == {0}
+            seeding = threads.submit(leyden, "db", "seed", "--yes", env=variables(url))
             list(threads.map(LiveServer.start, servers))
-    assert asyncio.run(rows(url)) == ALL_OF_IT
-    assert applied(leyden("db", "upgrade", env=variables(url))) == {}
-
-
-def test_servers_in_development_that_start_together_migrate_once(
-    serve: Serve, leyden: Leyden, variables: Variables, tmp_path: Path
-) -> None:
-    url = f"sqlite:///{tmp_path}/tube.db"
-    with ThreadPoolExecutor() as threads:
-        start = [threads.submit(serve, url, migrate=False, environment="development") for _ in range(3)]
-        servers = [one.result() for one in start]
+            seeds += seeding.result()
     log = "".join(server.log for server in servers)
     assert re.findall(r"Applied the migrations (.*)\.", log) == [", ".join(REVISIONS)], log
+    assert seeds.count("sowed demo") == 1, seeds
+    assert asyncio.run(rows(url)) == ALL_OF_IT
 
 
 def applied(output: str) -> dict[str, int]:

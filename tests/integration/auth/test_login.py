@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from statistics import median, quantiles
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select, update
 
-from leyden.auth import User
+from leyden.auth import AuthSettings, User
 from leyden.auth.events import SignedIn, SignInFailed
 from leyden.auth.passwords import Passwords, Verdict
 from leyden.core import Events, installed
@@ -69,18 +69,27 @@ async def time_logins(site: "Site", emails: list[str], turns: int) -> dict[str, 
     return times
 
 
-async def test_known_unknown_and_inactive_logins_take_the_same_time(
+async def age(database: Database, email: str) -> None:
+    """Give this account a hash that was made when hashes were cheaper."""
+    hashed = await Passwords(AuthSettings(hash_memory=8 * MIB, hash_time=1, hash_lanes=1)).hash("analytical engine")
+    async with database.session() as session:
+        await session.execute(update(User).where(User.email == email).values(password_hash=hashed))
+
+
+async def test_logins_of_known_unknown_inactive_and_long_gone_users_take_the_same_time(
     make_app: "MakeApp", site_of: "MakeSite", migrated: None, database: Database, mann_whitney: MannWhitney
 ) -> None:
     def alike(known: list[float], other: list[float]) -> bool:
         return mann_whitney(known, other) > 0.01 or abs(median(known) - median(other)) < 0.002
 
-    emails = ["ada@example.com", "bob@example.com", "idle@example.com"]
+    emails = ["ada@example.com", "bob@example.com", "idle@example.com", "old@example.com"]
     async with client(make_app(hash_memory=8 * MIB, hash_time=2, hash_concurrency=1)) as http:
         site = site_of(http)
         await site.register()
         await site.register(email="idle@example.com")
         await deactivate(database, "idle@example.com")
+        await site.register(email="old@example.com")
+        await age(database, "old@example.com")
         await time_logins(site, emails, 3)  # caches are warm
         rounds = []
         for _ in range(3):  # one round in a hundred differs by chance; a real difference shows in each
@@ -88,7 +97,27 @@ async def test_known_unknown_and_inactive_logins_take_the_same_time(
             if all(alike(known, other) for other in others):
                 return
             rounds.append([median(known), *map(median, others)])
-    pytest.fail(f"medians of known, unknown and inactive in three rounds: {rounds}")
+    pytest.fail(f"medians of known, unknown, inactive and long gone in three rounds: {rounds}")
+
+
+async def test_from_its_first_login_on_a_process_refuses_a_stranger_as_late_as_somebody_with_an_older_hash(
+    make_app: "MakeApp", site_of: "MakeSite", migrated: None
+) -> None:
+    async with client(make_app(hash_memory=16 * MIB, hash_time=3)) as http:
+        await site_of(http).register()
+    today = Passwords(AuthSettings(hash_memory=16 * MIB, hash_time=1, hash_lanes=1))
+    alone = min([await work_of(today.verify("wrong password", None)) for _ in range(5)])
+    async with client(make_app(hash_memory=16 * MIB, hash_time=1)) as http:
+        await site_of(http).register(email="warm@example.com")
+        took = await work_of(site_of(http).login(email="nobody@example.com"))
+    assert took > 3 * alone  # one pass of today, and the three of the older one
+
+
+async def work_of(call: Awaitable[object]) -> float:
+    """Seconds of the processor, which a busy machine does not make more."""
+    before = time.process_time()
+    await call
+    return time.process_time() - before
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
