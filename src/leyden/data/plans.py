@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import BindParameter, Column, Dialect, Select
-from sqlalchemy.exc import CompileError
+from sqlalchemy.exc import CompileError, DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.schema import CallableColumnDefault, ScalarElementColumnDefault
 from sqlalchemy.types import TypeEngine
@@ -82,11 +82,17 @@ class Plan:
     def arguments(self, values: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[Any, ...]:
         """In the order of the placeholders, as the driver wants them; `options` are what column defaults are told.
 
-        Raises what a column type raises for a value it cannot take.
+        Raises StatementError, as SQLAlchemy's own execution does, for a value that a column type cannot take.
         """
         if self._straight is not None:
             return tuple([values[name] for name in self._straight])
-        return self._placeholders.of(values, options)
+        try:
+            return self._placeholders.of(values, options)
+        except Exception as error:
+            known = DBAPIError.instance(self.sql, None, error, DBAPIError, hide_parameters=True)
+            if known is error:  # one that asks to be left as it is
+                raise
+            raise known from error
 
     def rows(self, rows: Sequence[Row]) -> Sequence[Row]:
         """The driver's rows with the values that SQLAlchemy would have given."""

@@ -32,9 +32,11 @@ class Timestamp(TypeDecorator[datetime]):
         # The other two have no type for it: they get the digits of UTC.
         return moment if dialect.name == "postgresql" else moment.replace(tzinfo=None)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 -- SQLAlchemy's signature
+    def process_result_value(self, value: datetime | str | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 -- SQLAlchemy's signature
         if value is None:
             return None
+        if isinstance(value, str):  # MariaDB takes coalesce(moment, parameter) for text
+            value = datetime.fromisoformat(value)
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 

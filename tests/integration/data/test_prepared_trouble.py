@@ -18,6 +18,7 @@ from sqlalchemy import (
     Numeric,
     String,
     Table,
+    TypeDecorator,
     bindparam,
     insert,
     literal_column,
@@ -26,6 +27,7 @@ from sqlalchemy import (
     type_coerce,
     update,
 )
+from sqlalchemy.exc import DontWrapMixin, StatementError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import UserDefinedType
 
@@ -357,3 +359,60 @@ async def test_an_error_of_no_driver_is_not_its_own_cause(start: Start) -> None:
         await before_christ(database)
     assert refused.value.__cause__ is not refused.value
     assert await names.all(database) == ["first"]
+
+
+async def by_each_way(database: Database, statement: Any, **parameters: Any) -> list[Exception]:
+    """What a statement is refused with: by SQLAlchemy's own execution, and as a prepared one in each place."""
+    refused = []
+    alone = prepared(statement)
+    ways: list[Callable[[AsyncSession], Awaitable[Any]]] = [
+        lambda session: session.execute(statement, parameters),
+        lambda session: alone.all(session, **parameters),
+        lambda _session: alone.all(database, **parameters),
+    ]
+    for place in (database.reader, database.session):
+        for way in ways:
+            with pytest.raises(Exception) as raised:  # noqa: PT011 -- which one is the question
+                async with place() as session:
+                    await way(session)
+            refused.append(raised.value)
+    return refused
+
+
+class AsItIsError(Exception, DontWrapMixin):
+    """An error that SQLAlchemy is asked to let through."""
+
+
+class Odd(TypeDecorator[int]):
+    impl = Integer
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+        if value is None or value % 2 == 0:
+            raise AsItIsError if value is None else ValueError(f"{value} is even.")
+        return value
+
+
+async def test_a_value_that_a_type_refuses_is_told_as_a_session_tells_it(start: Start) -> None:
+    database = await start()
+    odd = select(things.c.id).where(type_coerce(things.c.id, Odd) == bindparam("id"))
+    assert await prepared(odd).all(database, id=1) == [1]
+    for refused in await by_each_way(database, odd, id=2):
+        assert type(refused) is StatementError
+        assert str(refused).startswith("(builtins.ValueError) 2 is even.\n[SQL: SELECT ")
+        assert repr(refused.orig) == "ValueError('2 is even.')"
+    for refused in await by_each_way(database, odd, id=None):
+        assert type(refused) is AsItIsError
+
+
+async def test_an_answer_that_the_driver_cannot_read_is_not_left_to_whoever_comes_next(start: Start) -> None:
+    database = await start(pool_size=1, pool_timeout=1)
+    if database.dialect != "mysql":
+        return  # elsewhere all of an answer has come before any of it is read
+    unreadable: Any = select(literal_column("CAST(x'EDA080' AS CHAR)").label("half_a_pair"))
+    for refused in await by_each_way(database, unreadable):
+        assert type(refused) is UnicodeDecodeError
+        assert await names.all(database) == ["first"]
+        async with database.reader() as reader, database.session() as session:
+            assert await reader.scalar(select(things.c.name)) == "first"
+            assert await session.scalar(select(things.c.name)) == "first"

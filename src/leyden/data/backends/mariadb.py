@@ -112,6 +112,7 @@ class MariaDB:
         engine = self._make(_session(self._settings, use), **self._patience(use), **pool, **_OPTIONS[use])
         if use is Use.SNAPSHOT:
             event.listen(engine.sync_engine, "begin", _begin_snapshot)
+        event.listen(engine.sync_engine, "handle_error", _give_up_what_is_unread)
         if use is Use.WRITE:
             event.listen(engine.sync_engine, "handle_error", _end_what_is_undone)
         _share_with_streams(engine)
@@ -234,6 +235,18 @@ def _end_what_is_undone(context: ExceptionContext) -> None:
         context.invalidate_pool_on_disconnect = False
 
 
+def _give_up_what_is_unread(context: ExceptionContext) -> None:
+    """Give up the connection: when the driver cannot read an answer, the rest of it waits there for whoever comes next."""
+    if context.execution_context is not None and _unread(context.dialect, context.original_exception):
+        context.is_disconnect = True
+        context.invalidate_pool_on_disconnect = False
+
+
+def _unread(dialect: Dialect, error: BaseException) -> bool:
+    """Such as text that MariaDB takes for UTF-8, and Python does not."""
+    return not isinstance(error, dialect.loaded_dbapi.Error)
+
+
 def _closed(connection: Any) -> bool:
     return not connection.connected or connection._stream_broken  # noqa: SLF001 -- `connected` says only what we did
 
@@ -246,11 +259,15 @@ async def _run(dialect: Dialect, connection: Any, plan: Plan, arguments: Argumen
             return Answer((), cursor.rowcount)
         rows = await cursor.fetchall()
         told = tuple([column[1] for column in cursor.description])
-        if told != plan.told:
-            plan.learn(dialect, told)
-        return Answer(rows, -1)
+    except Exception as error:
+        if _unread(dialect, error):
+            connection.close()
+        raise
     finally:
         await cursor.close()
+    if told != plan.told:
+        plan.learn(dialect, told)
+    return Answer(rows, -1)
 
 
 async def _run_and_commit(dialect: Dialect, connection: Any, plan: Plan, arguments: Arguments) -> Answer:
