@@ -20,8 +20,9 @@ help:
 run: $(INSTALLED)
 	@scripts/run
 
+# Most tests wait for servers and databases: two at a time take little more than half the time of one.
 test: $(INSTALLED)
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist worksteal
 	cd examples/tube && ../../$(BIN)/pytest
 
 check: $(INSTALLED)

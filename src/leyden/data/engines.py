@@ -30,9 +30,11 @@ def make_engine(url: URL, *, connect_args: Mapping[str, Any], prepare: Prepare, 
             raise DatabaseDownError from error
         try:
             prepare(connection)
-        except Exception as error:  # the same
-            connection.close()
-            raise DatabaseDownError from error
+        except BaseException as error:
+            dialect.do_terminate(connection)  # also for who is cancelled here, of whom nobody else knows it
+            if isinstance(error, Exception):  # the same
+                raise DatabaseDownError from error
+            raise
         return connection
 
     event.listen(engine.sync_engine, "handle_error", _refuse_silence)

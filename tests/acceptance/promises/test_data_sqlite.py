@@ -108,7 +108,8 @@ async def test_every_connection_is_as_durable_and_strict_as_promised(tmp_path: P
                 found = {name: (await connection.execute(text(f"PRAGMA {name}"))).scalar() for name in promised}
             assert found == promised, engine
         backend: Any = database.backend
-        thread = backend._connect_to_read()  # as the threads of prepared statements do
+        arguments = database.readers.dialect.create_connect_args(database.readers.url)
+        thread = backend._connect_to_read(*arguments)  # as the threads of prepared statements do
         try:
             assert {name: thread.execute(f"PRAGMA {name}").fetchone()[0] for name in promised} == promised
             assert thread.execute("PRAGMA query_only").fetchone() == (1,)

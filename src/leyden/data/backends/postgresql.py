@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from leyden.data.backend import LOGIN_REFUSED, NO_RIGHT, Broken, Trouble, TryLock, Use, Violation
 from leyden.data.backends.postgresql_drivers import ASYNCPG, PSYCOPG, Driver
-from leyden.data.engines import as_it_is, make_engine
+from leyden.data.engines import make_engine
 from leyden.data.lanes import DriverLane, PooledLane
 from leyden.data.pool import keep_alive, pool_of
 from leyden.data.settings import DataSettings
@@ -115,7 +115,7 @@ class PostgreSQL:
         engine = self._make(use, **pool, **self._driver.options(use))
         keep_alive(engine, self._driver.closed)
         event.listen(engine.sync_engine, "handle_error", note_failure)
-        return engine.execution_options(**self._driver.marks(use))
+        return engine
 
     def lane(self, use: Use, engine: AsyncEngine) -> DriverLane | None:  # noqa: ARG002 -- either way is the same
         return PooledLane(engine, self._driver.run) if self._driver.run else None
@@ -125,7 +125,7 @@ class PostgreSQL:
 
     def _make(self, use: Use | None, **options: Any) -> AsyncEngine:
         arguments = self._driver.arguments(self._settings, use)
-        return make_engine(self._url, connect_args=arguments, prepare=as_it_is, **options)
+        return make_engine(self._url, connect_args=arguments, prepare=self._driver.prepare(use), **options)
 
     @asynccontextmanager
     async def locker(self, name: str) -> AsyncIterator[TryLock]:

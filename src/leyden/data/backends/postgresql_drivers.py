@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Dialect
 
 from leyden.data.backend import ANSWER_LATE, Use
+from leyden.data.engines import Prepare, as_it_is
 from leyden.data.lanes import Answer, Arguments, RunOn
 from leyden.data.plans import Plan
 from leyden.data.pool import Closed
@@ -24,7 +25,7 @@ class Driver:
 
     arguments: Callable[[DataSettings, Use | None], dict[str, Any]]
     options: Callable[[Use], dict[str, Any]]
-    marks: Callable[[Use], dict[str, Any]]
+    prepare: Callable[[Use | None], Prepare]
     closed: Closed
     run: RunOn | None
 
@@ -140,17 +141,22 @@ def _psycopg_arguments(settings: DataSettings, _use: Use | None) -> dict[str, An
     }
 
 
+def _only_read(connection: Any) -> None:
+    """Once, and by the driver: it begins transactions as READ ONLY. As an option of the engine it would be set at each loan."""
+    connection.set_read_only(True)
+
+
 ASYNCPG = Driver(
     arguments=_asyncpg_arguments,
     options=_asyncpg_options,
-    marks=lambda _use: {},
+    prepare=lambda _use: as_it_is,
     closed=lambda connection: bool(connection.is_closed()),
     run=_run_on_asyncpg,
 )
 PSYCOPG = Driver(
     arguments=_psycopg_arguments,
     options=lambda use: {"isolation_level": "REPEATABLE READ"} if use is Use.SNAPSHOT else {},
-    marks=lambda use: {"postgresql_readonly": use is not Use.WRITE},
+    prepare=lambda use: as_it_is if use in (None, Use.WRITE) else _only_read,
     closed=lambda connection: bool(connection.closed),
     run=None,
 )
