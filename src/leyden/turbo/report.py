@@ -1,0 +1,36 @@
+"""What is compiled, and why the rest is not."""
+
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+
+from leyden.turbo.dispatch import Compiled, turbo_of
+
+
+@dataclass(frozen=True, slots=True)
+class RouteReport:
+    """One route: `source` is the function that serves it, or `why` says why FastAPI does."""
+
+    route: str
+    why: str = ""
+    source: str = ""
+
+    @property
+    def compiled(self) -> bool:
+        return not self.why
+
+    def __str__(self) -> str:
+        return f"{self.route}: {'compiled' if self.compiled else f'served by FastAPI, {self.why}'}"
+
+
+def report(app: FastAPI) -> list[RouteReport]:
+    """Every route of an accelerated application in the order in which it is tried; none if turbo is off."""
+    turbo = turbo_of(app)
+    if turbo is None:
+        return []
+    return [
+        RouteReport(candidate.label, source=found.source)
+        if isinstance(found, Compiled)
+        else RouteReport(candidate.label, why=found)
+        for candidate, found in turbo.candidates()
+    ]
