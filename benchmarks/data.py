@@ -13,27 +13,21 @@ Prints `name value unit target pass|short`, saves a whole run in benchmarks/resu
 where one is short of its target. Measure on a quiet machine.
 """
 
-import argparse
 import contextlib
-import os
-import shutil
-import signal
-import subprocess
 import sys
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from load import apps, figures, rows, servers, targets, wrk
+from load import apps, arguments, rows, servers, targets, turns, wrk
 from load.apps import App, InstallError
 from load.rows import Place, Unavailable
-from load.servers import Server, WrongError
+from load.servers import WrongError
+from load.store import Store
+from load.turns import Findings, say
 
 DATABASES = ("postgresql", "sqlite")
-WARM_UP = 1
-BUSY = 0.7
 
 
 @dataclass(frozen=True)
@@ -50,28 +44,12 @@ class Plan:
         return (len(self.databases), len(self.loads), len(self.apps)) == known
 
 
-@dataclass
-class Findings:
-    samples: defaultdict[tuple[str, str, str], list[wrk.Sample]] = field(default_factory=lambda: defaultdict(list))
-    versions: dict[str, str] = field(default_factory=dict)
-    errors: list[str] = field(default_factory=list)
-
-    def fail(self, database: str, app: App, error: WrongError) -> None:
-        """An app that was wrong once on a database has no figures there."""
-        self.errors.append(f"{database}: {error}")
-        say(f"  error: {error}")
-        for key in [key for key in self.samples if (key[0], key[2]) == (database, app.name)]:
-            del self.samples[key]
-
-
 def main() -> int:
     plan = planned(sys.argv[1:])
-    if reason := why_not():
+    if reason := arguments.why_not():
         print(f"Error: {reason}", file=sys.stderr)
         return 2
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was made is removed
-    if (load := os.getloadavg()[0]) > BUSY:
-        say(f"This machine is busy (load average {load:.1f}): the figures are not worth keeping.")
+    arguments.begin()
     found = Findings()
     try:
         for app in plan.apps:
@@ -88,36 +66,16 @@ def main() -> int:
     return report(plan, found)
 
 
-def planned(arguments: list[str]) -> Plan:
-    parser = argparse.ArgumentParser(description="What a row costs over HTTP, through each of the apps.")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each app has its turn")
-    parser.add_argument("--seconds", type=int, default=5, help="how long a turn lasts")
-    words = {*DATABASES, *wrk.LOADS, *(app.name for app in apps.APPS)}
-    parser.add_argument("--only", default="", help=f"some of {', '.join(sorted(words))}, with commas")
-    given = parser.parse_args(arguments)
-    only = {word for word in given.only.split(",") if word}
-    if strange := only - words:
-        parser.error(f"there is no {min(strange)}; --only knows {', '.join(sorted(words))}")
-    if given.rounds < 1 or given.seconds < 1:
-        parser.error("--rounds and --seconds start at 1")
+def planned(given: list[str]) -> Plan:
+    about = "What a row costs over HTTP, through each of the apps."
+    asked = arguments.parsed(given, about, (*DATABASES, *wrk.LOADS, *apps.APPS))
     return Plan(
-        databases=[name for name in DATABASES if name in only] or DATABASES,
-        loads=[name for name in wrk.LOADS if name in only] or wrk.LOADS,
-        apps=[app for app in apps.APPS if app.name in only] or apps.APPS,
-        rounds=given.rounds,
-        seconds=given.seconds,
+        databases=asked.among(DATABASES),
+        loads=asked.among(wrk.LOADS),
+        apps=asked.among(apps.APPS),
+        rounds=asked.rounds,
+        seconds=asked.seconds,
     )
-
-
-def why_not() -> str:
-    """What this machine lacks, in a sentence."""
-    if shutil.which("wrk") is None:
-        return "wrk is not installed, and it makes the load. Run: apt install wrk."
-    if shutil.which("taskset") is None:
-        return "taskset is not installed, and it keeps server and load apart. Run: apt install util-linux."
-    if not {int(servers.CORE), int(wrk.CORE)} <= os.sched_getaffinity(0):
-        return "This needs the cores 0 and 1, one for the server and one for the load."
-    return ""
 
 
 def measure(database: str, plan: Plan, found: Findings) -> None:
@@ -127,55 +85,42 @@ def measure(database: str, plan: Plan, found: Findings) -> None:
         running = list(started(database, plan, found, place, folder, stack))
         for load in plan.loads:
             take_turns(database, load, plan, running, found)
-        for server in running:
-            with judged(database, server, found, running):
-                server.check()
+        for store in running:
+            with turns.judged(found, database, store, running):
+                store.check()
         stack.close()
-        for server in running:
-            with judged(database, server, found):
-                count(place, server)
+        for store in running:
+            with turns.judged(found, database, store):
+                count(place, store)
 
 
 def started(
     database: str, plan: Plan, found: Findings, place: Place, folder: Path, stack: contextlib.ExitStack
-) -> Iterator[Server]:
+) -> Iterator[Store]:
     """Every app on a copy of its own, checked; one that does not work is left out, and said."""
     for app in plan.apps:
         try:
-            server = stack.enter_context(servers.serving(app, place.copy(app.name), folder))
-            server.check()
+            url = place.copy(app.name)
+            store = Store(stack.enter_context(servers.serving(app, {"BENCH_URL": url}, folder, "/users/1")), url)
+            store.check()
         except WrongError as error:
             found.fail(database, app, error)
         else:
-            yield server
+            yield store
 
 
-def take_turns(database: str, load: str, plan: Plan, running: list[Server], found: Findings) -> None:
-    for turn in range(plan.rounds + 1):
-        for server in list(running):
-            with judged(database, server, found, running):
-                sample = wrk.run(server, load, plan.seconds if turn else WARM_UP)
-                if turn:
-                    found.samples[database, load, server.app.name].append(sample)
-                    say(f"  {load:<7} {turn}/{plan.rounds} {server.app.name:<16} {line(sample)}")
+def take_turns(database: str, load: str, plan: Plan, running: list[Store], found: Findings) -> None:
+    def press(store: Store, seconds: int) -> wrk.Sample:
+        return store.press(load, seconds)
+
+    turns.take(found, database, load, running, plan.rounds, plan.seconds, press)
 
 
-@contextlib.contextmanager
-def judged(database: str, server: Server, found: Findings, running: list[Server] | None = None) -> Iterator[None]:
-    """What goes wrong inside costs the app its figures, and its place among those that run."""
-    try:
-        yield
-    except WrongError as error:
-        found.fail(database, server.app, error)
-        if running is not None:
-            running.remove(server)
-
-
-def count(place: Place, server: Server) -> None:
+def count(place: Place, store: Store) -> None:
     """Every acknowledged row is there; at most those in flight when wrk was cut are there besides."""
-    there = place.count(server.url) - rows.ROWS
-    if not server.acknowledged <= there <= server.acknowledged + server.cut:
-        raise WrongError(f"{server.app.name} acknowledged {server.acknowledged} inserts, and {there} rows are there")
+    there = place.count(store.url) - rows.ROWS
+    if not store.acknowledged <= there <= store.acknowledged + store.cut:
+        raise WrongError(f"{store.app.name} acknowledged {store.acknowledged} inserts, and {there} rows are there")
 
 
 def report(plan: Plan, found: Findings) -> int:
@@ -184,33 +129,14 @@ def report(plan: Plan, found: Findings) -> int:
         *targets.measured(found.samples),
         *(figure for figure in compared if plan.whole or figure.value is not None),  # of --only what there is
     ]
-    for figure in lines:
-        print(figure)
-    for error in found.errors:
-        print(f"error: {error}")
-    if plan.whole:
-        say(f"Saved in {figures.save('data', lines, **facts(plan, found)).relative_to(apps.HERE.parent)}")
-    return int(bool(found.errors) or not all(figure.good for figure in lines))
+    return turns.report("data", lines, found, facts(plan, found) if plan.whole else None)
 
 
 def facts(plan: Plan, found: Findings) -> dict[str, Any]:
-    told = subprocess.run(["wrk", "--version"], capture_output=True, text=True, check=False).stdout
-    samples = {" ".join(key): [asdict(sample) for sample in taken] for key, taken in found.samples.items()}
     return {
         "method": {"rounds": plan.rounds, "seconds": plan.seconds, "connections": wrk.CONNECTIONS, "rows": rows.ROWS},
-        "versions": {**apps.versions(), **found.versions, "wrk": told.partition(" [")[0]},
-        "errors": found.errors,
-        "samples": samples,
+        "versions": {**apps.versions(apps.PEERS, apps.LIBRARIES), **found.versions, "wrk": wrk.version()},
     }
-
-
-def line(sample: wrk.Sample) -> str:
-    return f"{sample.per_second:>8.0f} req/s  p50 {sample.p50:>6.1f} ms  p99 {sample.p99:>6.1f} ms"
-
-
-def say(text: str) -> None:
-    """Progress, beside the figures."""
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ import hashlib
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,12 +22,16 @@ class InstallError(Exception):
 
 @dataclass(frozen=True)
 class App:
-    """One app: its folder, its module there, and where its libraries are if not where Leyden's are."""
+    """One app: its folder, its module there, what it finds in its environment, and where its libraries are if not where
+    Leyden's are. What has a server of its own is a script that takes its port.
+    """
 
     name: str
     folder: Path
     module: str
     peer: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
+    own_server: bool = False
 
     @property
     def requirements(self) -> Path:
@@ -65,11 +70,11 @@ def _call(*command: str) -> None:
         raise InstallError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr.strip()}")
 
 
-def versions() -> dict[str, dict[str, str]]:
+def versions(peers: Sequence[App], libraries: Sequence[str]) -> dict[str, dict[str, str]]:
     """Of what the apps stand on."""
-    own = {name: version(name) for name in LIBRARIES}
-    peers = {
-        app.name: dict(line.split("==") for line in app.requirements.read_text().splitlines() if "==" in line)
-        for app in PEERS
-    }
-    return {"leyden": own, **peers}
+    own = {name: version(name) for name in libraries}
+    return {"leyden": own, **{app.name: pinned(app) for app in peers}}
+
+
+def pinned(app: App) -> dict[str, str]:
+    return dict(line.split("==") for line in app.requirements.read_text().splitlines() if "==" in line)

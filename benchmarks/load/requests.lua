@@ -1,7 +1,8 @@
--- What wrk asks for: `point`, `list` or `insert`, among so many rows, with a word that no other run has.
+-- What wrk asks for: `point`, `list` or `insert`, among so many rows, with a word that no other run has; or `replay` and
+-- a file with whole requests, one after the other and from the start again, each of which ends in a zero byte.
 -- At the end it prints one line of JSON, in microseconds.
 
-local kind, rows, word, count = nil, nil, nil, 0
+local kind, rows, word, count, written = nil, nil, nil, 0, {}
 local json = { ["Content-Type"] = "application/json" }
 
 local kinds = {
@@ -17,11 +18,22 @@ local kinds = {
     local body = '{"name":"User %d","email":"%s","score":%d,"active":true}'
     return wrk.format("POST", "/users", json, string.format(body, count, email, math.random(0, 999)))
   end,
+  replay = function()
+    count = count % #written + 1
+    return written[count]
+  end,
 }
 
 function init(arguments)
-  kind, rows, word = kinds[arguments[1]], tonumber(arguments[2]), arguments[3]
-  math.randomseed(tonumber(word, 16))
+  kind = kinds[arguments[1]]
+  if kind == kinds.replay then
+    for request in io.open(arguments[2], "rb"):read("*a"):gmatch("([^%z]+)%z") do
+      written[#written + 1] = request
+    end
+  else
+    rows, word = tonumber(arguments[2]), arguments[3]
+    math.randomseed(tonumber(word, 16))
+  end
 end
 
 function request()

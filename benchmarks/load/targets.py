@@ -1,10 +1,10 @@
 """From samples to figures: medians, their ratios to handbook code in the same run, and what these must be."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from statistics import median
 
 from load.apps import HANDBOOK, PEERS, PREPARED, SESSION
 from load.figures import Figure, Target
+from load.medians import median_of, ratio
 from load.wrk import LOADS, Sample
 
 Samples = Mapping[tuple[str, str, str], Sequence[Sample]]
@@ -25,38 +25,30 @@ def measured(samples: Samples) -> Iterator[Figure]:
     """What each app did, without a target."""
     for (database, load, app), found in samples.items():
         name = f"{database}_{load}_{app}"
-        yield Figure(name, _median(found, "per_second"), "req/s")
-        yield Figure(f"{name}_p99", _median(found, "p99"), "ms")
+        yield Figure(name, median_of(found, "per_second"), "req/s")
+        yield Figure(f"{name}_p99", median_of(found, "p99"), "ms")
 
 
 def compared(samples: Samples, databases: Sequence[str], loads: Sequence[str] = LOADS) -> Iterator[Figure]:
     """Every target; one whose apps were not all measured is missing, and missed."""
     for database in databases:
         for load in loads:
-            rate = {app: _median(samples.get((database, load, app), ()), "per_second") for app in _names()}
-            late = {app: _median(samples.get((database, load, app), ()), "p99") for app in _names()}
+            rate = {app: median_of(samples.get((database, load, app), ()), "per_second") for app in _names()}
+            late = {app: median_of(samples.get((database, load, app), ()), "p99") for app in _names()}
             handbook, prepared = rate[HANDBOOK.name], rate[PREPARED.name]
             name = f"{database}_{load}"
-            yield Figure(f"{name}_session_to_handbook", _ratio(rate[SESSION.name], handbook), "ratio", SESSION_TARGET)
+            yield Figure(f"{name}_session_to_handbook", ratio(rate[SESSION.name], handbook), "ratio", SESSION_TARGET)
             target = PREPARED_TARGETS[database, load]
-            yield Figure(f"{name}_prepared_to_handbook", _ratio(prepared, handbook), "ratio", target)
+            yield Figure(f"{name}_prepared_to_handbook", ratio(prepared, handbook), "ratio", target)
             best = _best([rate[peer.name] for peer in PEERS])
-            yield Figure(f"{name}_prepared_to_best_peer", _ratio(prepared, best), "ratio", Target(">", 1))
+            yield Figure(f"{name}_prepared_to_best_peer", ratio(prepared, best), "ratio", Target(">", 1))
             for kind, app in (("session", SESSION), ("prepared", PREPARED)):
-                slow = _ratio(late[app.name], late[HANDBOOK.name])
+                slow = ratio(late[app.name], late[HANDBOOK.name])
                 yield Figure(f"{name}_{kind}_p99_to_handbook", slow, "ratio", Target("<", 1))
 
 
 def _names() -> Iterator[str]:
     yield from (app.name for app in (HANDBOOK, SESSION, PREPARED, *PEERS))
-
-
-def _median(samples: Sequence[Sample], what: str) -> float | None:
-    return median(getattr(sample, what) for sample in samples) if samples else None
-
-
-def _ratio(value: float | None, base: float | None) -> float | None:
-    return None if value is None or base is None else value / base
 
 
 def _best(rates: Sequence[float | None]) -> float | None:

@@ -5,7 +5,6 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from load.rows import ROWS
 from load.servers import Server, WrongError
 
 CORE = "0"
@@ -24,23 +23,24 @@ class Sample:
     p99: float
 
 
-def run(server: Server, load: str, seconds: int) -> Sample:
-    """Raises WrongError when an answer was no success: there is no figure then."""
-    command = [
-        "taskset", "-c", CORE, "wrk", "--threads=1", f"--connections={CONNECTIONS}", f"--duration={seconds}s",
-        "--latency", f"--script={SCRIPT}", f"http://127.0.0.1:{server.port}", "--", load, str(ROWS), next(server.nonces),
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def run(server: Server, seconds: int, *asked: str) -> Sample:
+    """What is asked for is in requests.lua. Raises WrongError when an answer was no success: there is no figure then."""
+    return pressed(
+        f"{server.app.name}, {asked[0]}",
+        "wrk", "--threads=1", f"--connections={CONNECTIONS}", f"--duration={seconds}s",
+        "--latency", f"--script={SCRIPT}", f"http://127.0.0.1:{server.port}", "--", *asked,
+    )  # fmt: skip
+
+
+def pressed(name: str, *command: str, folder: Path | None = None) -> Sample:
+    """What a generator of load finds, on the core that it has for itself. Raises WrongError."""
+    done = subprocess.run(["taskset", "-c", CORE, *command], capture_output=True, text=True, check=False, cwd=folder)
     if done.returncode:
-        raise WrongError(f"wrk ended with {done.returncode}: {done.stdout}{done.stderr}")
+        raise WrongError(f"{name}: {command[0]} ended with {done.returncode}: {done.stdout}{done.stderr}")
     try:
-        sample = parse(done.stdout)
+        return parse(done.stdout)
     except WrongError as error:
-        raise WrongError(f"{server.app.name}, {load}: {error}") from None
-    if load == "insert":
-        server.acknowledged += sample.requests
-        server.cut += CONNECTIONS
-    return sample
+        raise WrongError(f"{name}: {error}") from None
 
 
 def parse(output: str) -> Sample:
@@ -59,3 +59,8 @@ def parse(output: str) -> Sample:
         p50=told["p50"] / 1000,
         p99=told["p99"] / 1000,
     )
+
+
+def version() -> str:
+    told = subprocess.run(["wrk", "--version"], capture_output=True, text=True, check=False).stdout
+    return told.partition(" [")[0]
