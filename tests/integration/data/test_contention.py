@@ -106,8 +106,10 @@ async def at_first_failure(database: Database, then: Callable[[], Awaitable[None
         yield failed
     finally:
         stop()
-        following.cancel()
-        await asyncio.wait([following])
+        if not happened.is_set():  # else it is under way, and whom it waits for would be cancelled with it
+            following.cancel()
+        async with asyncio.timeout(10):
+            await asyncio.wait([following])
 
 
 # Units of work
