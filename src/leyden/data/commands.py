@@ -33,11 +33,11 @@ _NO_SEEDS = (
 
 @asynccontextmanager
 async def migrations_of(project: Project) -> AsyncIterator[Migrations]:
-    """The app's migrations, with its database connected, its SQLite file made if need be, and nothing else started."""
+    """The app's migrations, with its database connected and nothing else started; a SQLite file is made by what needs one."""
     batteries = [battery for battery in project.batteries if battery.provides is Database]
     if not batteries:
         raise ConfigurationError("This app has no database. Add data.battery(settings.data) to the list in app.py.")
-    async with running(batteries, overrides={Missing: Missing.MADE}, check=False) as resources:
+    async with running(batteries, overrides={Missing: Missing.EMPTY}, check=False) as resources:
         database = resources[Database]
         yield Migrations(database, project.batteries, folder=project.root / database.settings.migrations)
 

@@ -133,7 +133,11 @@ class Database:
         self.backend.close()
 
     async def take_into_use(self) -> None:
-        """Open it as requests will. Raises StartError, as a start does, when it cannot be used: when it is read-only."""
+        """Open it as requests will, with its SQLite file made where one that is missing means an empty database.
+
+        Raises StartError, as a start does, when it cannot be used: when it is read-only.
+        """
+        self.backend.open(create=self._missing is not Missing.REFUSED)
         await self._ask(self.readers)
 
     async def ping(self) -> None:

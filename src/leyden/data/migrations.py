@@ -81,6 +81,8 @@ class Migrations:
 
     async def current(self) -> tuple[str, ...]:
         """The revisions the database is at."""
+        if not self._database.exists:
+            return ()
         async with self._connected() as connection:
             return await applied_revisions(connection)
 
@@ -185,6 +187,7 @@ class Migrations:
 
     async def _run(self, direction: str, to: str) -> list[Revision]:
         history = self.history
+        await self._database.take_into_use()
         if not len(history):
             return []
         async with self._database.lock(LOCK, timeout=self._patience):
@@ -218,6 +221,8 @@ class Migrations:
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[AsyncConnection]:
+        if not self._database.exists:
+            await self._database.take_into_use()
         async with self._database.backend.migrator().connect() as connection:
             yield connection
 

@@ -138,6 +138,27 @@ def test_in_development_nothing_is_made_for_a_history_that_nobody_can_apply(
     refused(call, shop, spoil, sentence)
 
 
+@pytest.mark.parametrize("spoil", [hole, unreadable, twice, two_ends])
+def test_an_upgrade_by_such_a_history_makes_nothing_either(
+    call: Call, shop: Path, spoil: Callable[[Path], None]
+) -> None:
+    spoil(shop)
+    before = tree(shop)
+
+    result = call("db", "upgrade", cwd=shop)
+
+    assert result.returncode == 1
+    assert one_sentence(result.stderr)
+    assert tree(shop) == before
+
+
+@pytest.mark.parametrize("command", ["history", "heads", "current"])
+def test_to_look_at_the_migrations_makes_no_database(call: Call, shop: Path, command: str) -> None:
+    before = tree(shop)
+    assert call("db", command, cwd=shop).returncode == 0
+    assert tree(shop) == before
+
+
 @pytest.mark.parametrize(("spoil", "sentence"), [(no_migration, "data.E006"), (two_ends, "data.E002")])
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_on_a_server_neither(
