@@ -14,6 +14,7 @@ from leyden.core.checks import Stage, refuse, run_checks
 from leyden.core.clock import Clock, SystemClock
 from leyden.core.errors import ConfigurationError, ResourceMissingError
 from leyden.core.events import Events
+from leyden.core.garbage import set_aside
 from leyden.core.supervisor import Supervisor
 
 T = TypeVar("T")
@@ -161,7 +162,11 @@ def lifespan_with(app_lifespan: Callable[[Any], Any], known: Installed) -> Calla
             known.resources = resources
             try:
                 async with app_lifespan(app) as state:
-                    yield {**(state or {}), _STATE_KEY: known}  # reaches mounted apps, whose own lifespan never runs
+                    with set_aside():
+                        yield {
+                            **(state or {}),
+                            _STATE_KEY: known,
+                        }  # reaches mounted apps, whose own lifespan never runs
             finally:
                 known.resources = None
 

@@ -1,0 +1,30 @@
+"""What is there when an app has started is left to the app's end by the garbage collector."""
+
+import gc
+
+import pytest
+from starlette.testclient import TestClient
+
+from leyden import create_app
+from leyden.core.garbage import set_aside
+
+
+def test_a_collection_looks_at_what_came_since() -> None:
+    old = [object()]
+    with set_aside():
+        assert not any(found is old for found in gc.get_objects())
+        new = [object()]
+        assert any(found is new for found in gc.get_objects())
+    assert any(found is old for found in gc.get_objects())
+
+
+def test_an_app_sets_aside_while_it_serves() -> None:
+    with TestClient(create_app([])):
+        assert gc.get_freeze_count() > 1000
+    assert gc.get_freeze_count() == 0
+
+
+def test_who_is_interrupted_gives_back_as_well() -> None:
+    with pytest.raises(KeyboardInterrupt), set_aside():
+        raise KeyboardInterrupt
+    assert gc.get_freeze_count() == 0
