@@ -2,10 +2,10 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from time import monotonic, time
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import AsyncAdaptedQueuePool, Dialect, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -15,6 +15,8 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.util import memoized_property
 from sqlalchemy.util.concurrency import await_, greenlet_spawn
 from sqlalchemy.util.queue import AsyncAdaptedQueue
+
+T = TypeVar("T")
 
 DOUBT = 1.0
 """Seconds of idling after which a connection is asked. A question is a round trip, and more in a transaction."""
@@ -161,9 +163,15 @@ def keep_alive(engine: AsyncEngine, closed: Closed) -> None:
 def _answers(dialect: Dialect, entry: ConnectionPoolEntry) -> bool:
     connection = cast("DBAPIConnection", entry.dbapi_connection)
     try:
-        return bool(await_(asyncio.wait_for(greenlet_spawn(dialect.do_ping, connection), ANSWER)))
+        return bool(await_(_in_time(greenlet_spawn(dialect.do_ping, connection))))
     except (dialect.loaded_dbapi.Error, OSError):  # TimeoutError is one
         return False
+
+
+async def _in_time(answer: Awaitable[T]) -> T:
+    """`asyncio.wait_for` may forget that it was cancelled, before Python 3.12."""
+    async with asyncio.timeout(ANSWER):
+        return await answer
 
 
 @dataclass(frozen=True, slots=True)

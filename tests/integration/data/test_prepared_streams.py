@@ -5,6 +5,7 @@ import gc
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -168,6 +169,24 @@ async def test_a_cancelled_stream_costs_the_unit_of_work_no_more_than_its_change
     async with narrow.session() as session:
         await keep.changed(session)
     assert len(await ids.all(narrow)) == 1
+
+
+@pytest.mark.parametrize("database_url", ["sqlite", "postgresql", "mariadb"], indirect=True)
+async def test_whoever_is_cancelled_while_rows_arrive_is_cancelled(narrow: Database) -> None:
+    """Also at the very moment at which some arrive, or a connection is there: of several hundred times it is one of those."""
+    endless = numbers(narrow, ENDLESS)
+
+    async def read() -> None:
+        async with narrow.session() as session:
+            async for _ in endless.stream(session):
+                """On and on."""
+
+    began = monotonic()
+    for attempt in range(400):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.0005 * (attempt % 20)):
+                await read()
+    assert monotonic() - began < 400 * 0.04
 
 
 async def test_what_else_a_session_runs_ends_a_stream_or_does_not_disturb_it(narrow: Database) -> None:

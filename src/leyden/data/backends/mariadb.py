@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Self
 
 from sqlalchemy import URL, Connection, Dialect, NullPool, event, text
@@ -15,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from leyden.data.backend import ANSWER_LATE, LOGIN_REFUSED, NO_RIGHT, Broken, Trouble, TryLock, Use, Violation
-from leyden.data.backends.mariadb_flow import hold_back, unread
+from leyden.data.backends.mariadb_flow import connect, unread
 from leyden.data.engines import execute, make_engine
 from leyden.data.lanes import Answer, Arguments, DriverLane, PooledLane
 from leyden.data.plans import Plan
@@ -131,9 +132,8 @@ class MariaDB:
         return {"read_timeout": self._settings.statement_timeout + ANSWER_LATE}
 
     def _make(self, statements: Sequence[str], *, read_timeout: float | None = None, **options: Any) -> AsyncEngine:
-        arguments: dict[str, Any] = {"connect_timeout": max(1, round(self._settings.connect_timeout))}
-        if read_timeout is not None:
-            arguments["read_timeout"] = read_timeout
+        patience = self._settings.connect_timeout
+        arguments = {"async_creator_fn": partial(connect, patience=patience, read_timeout=read_timeout)}
 
         def prepare(connection: DBAPIConnection) -> None:
             execute(connection, *statements)
@@ -210,13 +210,7 @@ def _begin_snapshot(connection: Connection) -> None:
 
 def _share_with_streams(engine: AsyncEngine) -> None:
     """Nothing else can be done on a connection before the last row of a stream has come, wanted or not."""
-
-    def begin(connection: Connection, cursor: Any, *_: Any) -> None:
-        make_way(connection)
-        if cursor.server_side:
-            hold_back(connection.connection.driver_connection)
-
-    event.listen(engine.sync_engine, "before_cursor_execute", begin)
+    event.listen(engine.sync_engine, "before_cursor_execute", make_way)
     event.listen(engine.sync_engine, "commit", make_way)
     event.listen(engine.sync_engine, "rollback", _read_no_further)
 
