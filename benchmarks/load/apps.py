@@ -46,7 +46,8 @@ HANDBOOK = App("handbook", HERE / "apps", "handbook")
 SESSION = App("leyden_session", HERE / "apps", "leyden_session")
 PREPARED = App("leyden_prepared", HERE / "apps", "leyden_prepared")
 PEERS = tuple(App(name, HERE / "peers" / name, "app", peer=True) for name in ("tortoise", "sqlmodel", "django"))
-APPS = (HANDBOOK, SESSION, PREPARED, *PEERS)
+IN_MEMORY = App("in_memory", HERE / "apps", "in_memory", environment={"PYTHONPATH": str(HERE)})
+APPS = (HANDBOOK, SESSION, PREPARED, *PEERS, IN_MEMORY)
 
 
 def install(app: App) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from load.apps import HANDBOOK, PEERS, PREPARED, SESSION
+from load.apps import APPS, HANDBOOK, IN_MEMORY, PEERS, PREPARED, SESSION
 from load.figures import Figure, Target
 from load.medians import median_of, ratio
 from load.wrk import LOADS, Sample
@@ -40,6 +40,7 @@ def compared(samples: Samples, databases: Sequence[str], loads: Sequence[str] = 
             yield Figure(f"{name}_session_to_handbook", ratio(rate[SESSION.name], handbook), "ratio", SESSION_TARGET)
             target = PREPARED_TARGETS[database, load]
             yield Figure(f"{name}_prepared_to_handbook", ratio(prepared, handbook), "ratio", target)
+            yield Figure(f"{name}_in_memory_to_handbook", ratio(rate[IN_MEMORY.name], handbook), "ratio")
             best = _best([rate[peer.name] for peer in PEERS])
             yield Figure(f"{name}_prepared_to_best_peer", ratio(prepared, best), "ratio", Target(">", 1))
             for kind, app in (("session", SESSION), ("prepared", PREPARED)):
@@ -48,7 +49,7 @@ def compared(samples: Samples, databases: Sequence[str], loads: Sequence[str] = 
 
 
 def _names() -> Iterator[str]:
-    yield from (app.name for app in (HANDBOOK, SESSION, PREPARED, *PEERS))
+    yield from (app.name for app in APPS)
 
 
 def _best(rates: Sequence[float | None]) -> float | None:

@@ -10,6 +10,8 @@ from load.servers import Server, WrongError
 CORE = "0"
 CONNECTIONS = 32
 LOADS = ("point", "list", "insert")
+TIMEOUT = 10
+"""Seconds after which an answer is late: code that waits its turn at SQLite's lock may wait for five."""
 SCRIPT = Path(__file__).with_name("requests.lua")
 
 
@@ -27,7 +29,7 @@ def run(server: Server, seconds: int, *asked: str) -> Sample:
     """What is asked for is in requests.lua. Raises WrongError when an answer was no success: there is no figure then."""
     return pressed(
         f"{server.app.name}, {asked[0]}",
-        "wrk", "--threads=1", f"--connections={CONNECTIONS}", f"--duration={seconds}s",
+        "wrk", "--threads=1", f"--connections={CONNECTIONS}", f"--duration={seconds}s", f"--timeout={TIMEOUT}s",
         "--latency", f"--script={SCRIPT}", f"http://127.0.0.1:{server.port}", "--", *asked,
     )  # fmt: skip
 
