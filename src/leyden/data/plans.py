@@ -133,10 +133,13 @@ class Plans(dict[tuple[str, ...], Plan | None]):
 
 
 def _converter(converts: Sequence[Convert | None]) -> Callable[[Row], Row]:
-    steps = tuple(converts)
+    steps = [(place, step) for place, step in enumerate(converts) if step is not None]
 
     def convert(row: Row) -> Row:
-        return [value if step is None else step(value) for step, value in zip(steps, row, strict=True)]
+        values = [*row]
+        for place, step in steps:
+            values[place] = step(values[place])
+        return values
 
     return convert
 

@@ -5,11 +5,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import Session
 
 from leyden.data.errors import DatabaseDownError, UnitOfWorkError
 from leyden.data.replicas import Route
+from leyden.data.sessions import ThriftySession
 
 
 class ReadingSession(Session):
@@ -81,7 +82,7 @@ class RoutedSession(ReadingSession):
             self._refused = False
 
 
-class ReadSession(AsyncSession):
+class ReadSession(ThriftySession):
     """A session for `select` alone; `database` is where it reads.
 
     What it streams is as of one moment, on a connection for snapshots that it keeps to its end.

@@ -3,14 +3,14 @@
 from weakref import WeakSet
 
 from sqlalchemy.engine import Connection, ExceptionContext, Transaction
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from leyden.data.errors import UnitOfWorkError
+from leyden.data.sessions import ThriftySession
 
 _failed: WeakSet[Transaction] = WeakSet()
 
 
-class UnitOfWork(AsyncSession):
+class UnitOfWork(ThriftySession):
     """SQLAlchemy's session, which commits nothing where the database has given up on a part of it."""
 
     committed = False
