@@ -7,13 +7,14 @@ NAME ?=
 CELL ?=
 ARGS ?=
 
-.PHONY: help run test check bench chaos
+.PHONY: help run test check conformance bench chaos
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run               serve the example on http://127.0.0.1:8000 (PORT=8080 make run for another port)"
 	@echo "make test              run every test; parts that need a service run where it answers"
 	@echo "make check             lint, formatting and types"
+	@echo "make conformance       FastAPI's own tests with every application accelerated; a few minutes"
 	@echo "make bench NAME=startup   one benchmark; the names are the files in benchmarks/"
 	@echo "make chaos CELL=data      what is promised, tried while things break; see docs/chaos.md"
 
@@ -29,6 +30,9 @@ check: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check src tests examples benchmarks scripts
 	$(BIN)/mypy
+
+conformance: $(INSTALLED)
+	@$(BIN)/python scripts/conformance.py
 
 bench: $(INSTALLED)
 	@test -f "benchmarks/$(NAME).py" || { echo "Which one? make bench NAME=..., one of:" $$(ls benchmarks | sed -n 's/\.py$$//p'); exit 2; }

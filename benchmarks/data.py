@@ -1,13 +1,14 @@
 """What a row costs over HTTP: handbook code, Leyden's session, Leyden's prepared statements, and other ORMs, in one run.
 
-    make bench NAME=data                  all of it, about ten minutes
+    make bench NAME=data                  all of it, about a quarter of an hour
     .venv/bin/python benchmarks/data.py --only sqlite,point,handbook,leyden_session --rounds 1 --seconds 2
 
 Each app answers a point read, a list of 20 and a single-row insert on rows of its own copy of one PostgreSQL and one
 SQLite database. uvicorn (uvloop, httptools, one worker, no access log) is pinned to core 1, wrk with 32 connections to
 core 0; the processes of the PostgreSQL server are not pinned and share both. The apps take turns, round by round, so
 that a busy moment of the machine meets them all; a figure is the median of the rounds. One app has the rows in memory:
-what it does to handbook code is what no database could do better on stock FastAPI's request path. Before and after, every app must
+what it does to handbook code is what no database could do better on stock FastAPI's request path, on which Leyden's are
+too, but for those called compiled. Before and after, every app must
 answer the same JSON, and afterwards hold every row whose insert it acknowledged: what fails that has no figures.
 
 Prints `name value unit target pass|short`, saves a whole run in benchmarks/results/data.json, and ends with exit code 1

@@ -11,7 +11,7 @@ from leyden import create_app, data
 from leyden.core import NotFoundError
 from leyden.data import Base, DatabaseDep, DataSettings, prepared
 
-app = create_app([data.battery(DataSettings(url=os.environ["BENCH_URL"]))])
+app = create_app([data.battery(DataSettings(url=os.environ["BENCH_URL"]))], turbo="BENCH_TURBO" in os.environ)
 
 
 class User(Base):

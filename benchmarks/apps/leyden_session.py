@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from leyden import create_app, data
 from leyden.data import Base, DataSettings, ReaderDep, SessionDep, get_or_404
 
-app = create_app([data.battery(DataSettings(url=os.environ["BENCH_URL"]))])
+app = create_app([data.battery(DataSettings(url=os.environ["BENCH_URL"]))], turbo="BENCH_TURBO" in os.environ)
 
 
 class User(Base):

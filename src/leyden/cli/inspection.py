@@ -10,6 +10,7 @@ from fastapi.routing import iter_route_contexts
 from rich.console import Console
 from rich.table import Table
 
+from leyden.cli import compiled
 from leyden.cli.lookup import project_here
 from leyden.core import Clock, Events, Supervisor
 from leyden.core.battery import Battery
@@ -43,9 +44,22 @@ class Picture:
 def inspect(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
+    turbo: Annotated[bool, typer.Option("--turbo", help="Show which routes are compiled, and why not.")] = False,
+    code: Annotated[
+        str | None, typer.Option("--code", metavar="PATH", help="Print the compiled function of this path.")
+    ] = None,
 ) -> None:
     """Show the batteries and what each adds, the resources, the middleware and the routes."""
-    picture = picture_of(project_here())
+    project = project_here()
+    if code is not None:
+        compiled.show_code(project.app, code)
+    elif turbo:
+        compiled.show(project.app, as_json=as_json)
+    else:
+        _show(picture_of(project), as_json=as_json)
+
+
+def _show(picture: Picture, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(asdict(picture), indent=2))
     else:

@@ -81,7 +81,7 @@ class Turbo:
 
     def _build_stack(self) -> ASGIApp:
         stack = self._build()
-        return Entrance(stack, self._find) if is_bare(stack, self._served) else stack
+        return Entrance(stack, self.find) if is_bare(stack, self._served) else stack
 
     async def _inside(self, scope: Scope, receive: Receive, send: Send) -> None:
         """In the router's place."""
@@ -90,13 +90,13 @@ class Turbo:
             await ending(scope, receive, send)
             return
         layered = isinstance(scope.get(internals.FILE_STACK), AsyncExitStack)
-        found = self._find(scope) if layered else None
+        found = self.find(scope) if layered else None
         if found is None:
             await self._router(scope, receive, send)
         else:
             await found.run(scope, receive, send, self._router, directly)
 
-    def _find(self, scope: Scope) -> Compiled | None:
+    def find(self, scope: Scope) -> Compiled | None:
         """The compiled route for this request, which the scope tells from then on."""
         if scope["type"] != "http" or "fastapi.telemetry" in scope:
             return None

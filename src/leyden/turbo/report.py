@@ -12,6 +12,8 @@ class RouteReport:
     """One route: `source` is the function that serves it, or `why` says why FastAPI does."""
 
     route: str
+    path: str | None
+    """None for what may match any."""
     why: str = ""
     source: str = ""
 
@@ -29,8 +31,8 @@ def report(app: FastAPI) -> list[RouteReport]:
     if turbo is None:
         return []
     return [
-        RouteReport(candidate.label, source=found.source)
+        RouteReport(candidate.label, candidate.path, source=found.source)
         if isinstance(found, Compiled)
-        else RouteReport(candidate.label, why=found)
+        else RouteReport(candidate.label, candidate.path, why=found)
         for candidate, found in turbo.candidates()
     ]

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI
 from starlette.applications import Starlette
 
 from leyden import Battery, create_app
@@ -49,3 +49,33 @@ def test_the_resources_are_those_of_the_running_app(leyden: Callable[..., Any]) 
 
     assert running.startswith("Clock, ")
     assert f"Resources  {running}" in shown
+
+
+@pytest.mark.usefixtures("project")
+def test_turbo_is_shown_a_route_a_line(leyden: Callable[..., Any]) -> None:
+    output = leyden("inspect", "--turbo").output
+
+    assert "GET /  yes" in output
+    assert "1 of 1 routes are compiled." in output
+    assert json.loads(leyden("inspect", "--turbo", "--json").output) == [
+        {"route": "GET /", "compiled": True, "why": None}
+    ]
+
+
+@pytest.mark.usefixtures("project")
+def test_the_function_of_a_route_can_be_read(leyden: Callable[..., Any]) -> None:
+    output = leyden("inspect", "--code", "/").output
+    assert "GET /" in output
+    assert "async def route(scope, receive, send, stock, back):" in output
+
+    missing = leyden("inspect", "--code", "/nowhere")
+    assert missing.exit_code
+    assert "There is no route /nowhere." in str(missing.exception or missing.output)
+
+
+@pytest.mark.usefixtures("project")
+def test_an_app_without_turbo_says_so(leyden: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Project, "app", FastAPI())
+    told = leyden("inspect", "--turbo")
+    assert told.exit_code
+    assert "Turbo is off for this app" in str(told.exception or told.output)
