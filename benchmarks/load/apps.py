@@ -48,9 +48,10 @@ PREPARED = App("leyden_prepared", HERE / "apps", "leyden_prepared")
 TURBO = {"BENCH_TURBO": "1"}
 SESSION_COMPILED = App("session_compiled", HERE / "apps", "leyden_session", environment=TURBO)
 PREPARED_COMPILED = App("prepared_compiled", HERE / "apps", "leyden_prepared", environment=TURBO)
+COMPILED = (SESSION_COMPILED, PREPARED_COMPILED)
 PEERS = tuple(App(name, HERE / "peers" / name, "app", peer=True) for name in ("tortoise", "sqlmodel", "django"))
 IN_MEMORY = App("in_memory", HERE / "apps", "in_memory", environment={"PYTHONPATH": str(HERE)})
-APPS = (HANDBOOK, SESSION, PREPARED, SESSION_COMPILED, PREPARED_COMPILED, *PEERS, IN_MEMORY)
+APPS = (HANDBOOK, SESSION, PREPARED, *COMPILED, *PEERS, IN_MEMORY)
 
 
 def install(app: App) -> None:
