@@ -11,10 +11,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from leyden.turbo import internals
 from leyden.turbo.compiler import RouteCompiler
-from leyden.turbo.entrance import ENDING, Entrance, directly, is_bare
+from leyden.turbo.entrance import ENDING, FOUND, Entrance, directly, is_bare
 from leyden.turbo.matching import Choice, Hit, Matcher
 from leyden.turbo.plan import LISTS, RoutePlan, Unknown, plan_route
 from leyden.turbo.routes import Candidate, candidates_of
+from leyden.turbo.telemetry import ask_cheaply
 from leyden.turbo.watching import Watched, watch
 
 _STATE = "leyden_turbo"
@@ -73,6 +74,7 @@ class Turbo:
         self._router: ASGIApp = app.router.middleware_stack
         app.build_middleware_stack = self._build_stack  # type: ignore[method-assign]  # FastAPI calls it once, at the start
         app.router.middleware_stack = self._inside
+        ask_cheaply(app)
 
     def candidates(self) -> list[tuple[Candidate, "Compiled | str"]]:
         """Every route with its function, or why it has none."""
@@ -90,7 +92,7 @@ class Turbo:
             await ending(scope, receive, send)
             return
         layered = isinstance(scope.get(internals.FILE_STACK), AsyncExitStack)
-        found = self.find(scope) if layered else None
+        found = (scope.pop(FOUND, None) or self.find(scope)) if layered else None
         if found is None:
             await self._router(scope, receive, send)
         else:

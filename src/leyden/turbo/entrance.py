@@ -11,6 +11,9 @@ from leyden.turbo.internals import ServerErrorMiddleware
 ENDING = "leyden.turbo.ending"
 """In the scope of a request that goes through FastAPI's layers only to end there: with an error, say."""
 
+FOUND = "leyden.turbo.found"
+"""In the scope of one that goes through them and is compiled."""
+
 Find = Callable[[Scope], Any]
 
 
@@ -30,6 +33,8 @@ class Entrance(ServerErrorMiddleware):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         found = self._find(scope) if self.app is self._below else None
         if found is None or found.inside:
+            if found is not None:
+                scope[FOUND] = found
             await self._stock(scope, receive, send)
         else:
             await found.run(scope, receive, send, self._stock, self._back)

@@ -12,6 +12,7 @@ from typing import Any
 
 import fastapi
 import fastapi.routing
+import opentelemetry.metrics
 import starlette
 from fastapi import APIRouter, FastAPI
 from fastapi._body_limit import AppBodyLimitMiddleware, get_body_limit_error
@@ -46,8 +47,11 @@ from fastapi.routing import (
     get_request_handler,
     request_response,
 )
-from fastapi.telemetry._asgi import ExceptionTelemetryMiddleware
+from fastapi.telemetry._asgi import ExceptionTelemetryMiddleware, NativeTelemetry
 from fastapi.utils import is_body_allowed_for_status_code
+from opentelemetry import _logs, trace
+from opentelemetry._logs import _internal as _logs_internal
+from opentelemetry.metrics import _internal as _metrics_internal
 from pydantic_core import PydanticUndefined
 from starlette._exception_handler import wrap_app_handling_exceptions
 from starlette._utils import get_route_path
@@ -91,6 +95,8 @@ __all__ = [
     "METHODS",
     "ONE_SEGMENT",
     "PARAMETER",
+    "PROVIDERS",
+    "PROVIDER_VARIABLES",
     "ROUTING",
     "UNDEFINED",
     "APIRoute",
@@ -98,6 +104,7 @@ __all__ = [
     "FastAPI",
     "IncludedRouter",
     "ModelField",
+    "NativeTelemetry",
     "RouteInclusion",
     "ServerErrorMiddleware",
     "cache_key",
@@ -115,6 +122,8 @@ __all__ = [
     "is_generator",
     "is_json_field",
     "is_security_scheme",
+    "logs_module",
+    "metrics_module",
     "oauth_scopes",
     "param_aliases",
     "param_model",
@@ -125,6 +134,8 @@ __all__ = [
     "should_embed",
     "solve_dependencies",
     "solve_generator",
+    "telemetry_replaced",
+    "trace",
     "why_replaced",
     "why_unknown",
     "wrap_app_handling_exceptions",
@@ -207,6 +218,25 @@ def _variables(function: Any, code: CodeType | None) -> Mapping[str, Any] | None
         return None
     cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
     return {name: cell.cell_contents for name, cell in cells}
+
+
+metrics_module, logs_module = _metrics_internal, _logs_internal
+"""Where OpenTelemetry keeps its providers; that of tracers is in `trace`."""
+PROVIDERS = ("tracer_provider", "meter_provider", "logger_provider")
+"""Under these names an application of FastAPI's has its own."""
+PROVIDER_VARIABLES = tuple([f"OTEL_PYTHON_{name.upper()}" for name in PROVIDERS])
+
+
+def _getters() -> tuple[Any, ...]:
+    return trace.get_tracer_provider, opentelemetry.metrics.get_meter_provider, _logs.get_logger_provider
+
+
+_STOCK_GETTERS = _getters()
+
+
+def telemetry_replaced() -> bool:
+    """Whether a tool has put functions of its own where FastAPI asks for what listens."""
+    return _getters() != _STOCK_GETTERS
 
 
 PARAMETER = PARAM_REGEX
