@@ -83,12 +83,9 @@ def planned(given: list[str]) -> Plan:
 
 
 def groups(chosen: Sequence[App]) -> Iterator[Sequence[App]]:
-    """Those that run side by side, handbook code in each: all at once would have more connections than PostgreSQL's 100."""
+    """Those that run side by side: all at once would have more connections than the 100 that PostgreSQL takes."""
     compiled = [app for app in chosen if app in apps.COMPILED]
-    if stock := [app for app in chosen if app not in compiled]:
-        yield stock
-    if compiled:
-        yield [*(app for app in stock if app is apps.HANDBOOK), *compiled]
+    yield from filter(None, ([app for app in chosen if app not in compiled], compiled))
 
 
 def measure(database: str, chosen: Sequence[App], plan: Plan, found: Findings) -> None:

@@ -11,6 +11,7 @@ are served by compiled code.
 import argparse
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -46,27 +47,30 @@ def main() -> int:
 def unpacked(fastapi: str) -> Path:
     folder = VAR / f"fastapi-{fastapi}"
     if not folder.is_dir():
-        VAR.mkdir(parents=True, exist_ok=True)
+        parts = VAR / "unpacking"
+        shutil.rmtree(parts, ignore_errors=True)
+        parts.mkdir(parents=True)
         pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
         call(*pip, "download", "--no-deps", "--no-binary=fastapi", f"--dest={VAR}", f"fastapi=={fastapi}")
         with tarfile.open(VAR / f"fastapi-{fastapi}.tar.gz") as archive:
-            archive.extractall(VAR, filter="data")
+            archive.extractall(parts, filter="data")
+        (parts / folder.name).rename(folder)
     return folder
 
 
 def environment(sources: Path) -> Path:
     """What FastAPI is tested with, at the versions that Leyden itself runs on where it has them; not Leyden."""
     folder = VAR / "venv"
-    python, marker = folder / "bin" / "python", folder / sources.name
-    if not marker.is_file():
+    python, marker, made_for = folder / "bin" / "python", folder / "made-for", "".join(pinned())
+    if not marker.is_file() or marker.read_text() != made_for:
         print(f"Installing what the tests of {sources.name} need ...", flush=True)
         call(sys.executable, "-m", "venv", "--clear", str(folder))
         pip = (str(python), "-m", "pip", "--disable-pip-version-check", "--quiet")
         pins = VAR / "constraints.txt"
-        pins.write_text("".join(pinned()))
+        pins.write_text(made_for)
         needed = (f"{sources}[all]", *LEYDEN_NEEDS, *group(sources, "tests"))
         call(*pip, "install", f"--constraint={pins}", *needed)
-        marker.touch()
+        marker.write_text(made_for)
     return python
 
 
@@ -86,7 +90,8 @@ def group(sources: Path, name: str) -> list[str]:
 def run(python: Path, sources: Path, name: str, *options: str) -> Outcomes:
     """How each test ended."""
     results = VAR / f"{name}.xml"
-    results.unlink(missing_ok=True)
+    for old in (results, REPORT):
+        old.unlink(missing_ok=True)
     pytest = (str(python), "-m", "pytest", "tests", "--numprocesses=2", "-p", "no:sugar", "-p", "no:cacheprovider")
     subprocess.run(
         [*pytest, "--quiet", "--tb=short", "--no-header", f"--junitxml={results}", *options],
@@ -94,6 +99,8 @@ def run(python: Path, sources: Path, name: str, *options: str) -> Outcomes:
         env={"PATH": f"{python.parent}:/usr/bin:/bin", "PYTHONPATH": str(ROOT / "src"), "PYTHONHASHSEED": "0"},
         check=False,
     )
+    if not results.is_file():
+        sys.exit("pytest has ended without a result; what it says stands above.")
     return outcomes(results)
 
 
@@ -118,7 +125,7 @@ def compared(stock: Outcomes, accelerated: Outcomes) -> bool:
 
 def enough_is_compiled() -> bool:
     served: dict[str, int] = json.loads(REPORT.read_text())
-    share = 100 * served.get("compiled", 0) / sum(served.values())
+    share = 100 * served.get("compiled", 0) / (sum(served.values()) or 1)
     verdict = "pass" if share >= SHARE else "short"
     print(f"turbo_conformance_compiled {share:.1f} % >={SHARE} {verdict}")
     return verdict == "pass"

@@ -88,6 +88,7 @@ FAST: dict[str, float] = {
     "tortoise": 600,
     "sqlmodel": 90,
     "django": 10,
+    "handbook_again": 100,
     "session_compiled": 200,
     "prepared_compiled": 1200,
     "in_memory": 700,

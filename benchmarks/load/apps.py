@@ -46,9 +46,11 @@ HANDBOOK = App("handbook", HERE / "apps", "handbook")
 SESSION = App("leyden_session", HERE / "apps", "leyden_session")
 PREPARED = App("leyden_prepared", HERE / "apps", "leyden_prepared")
 TURBO = {"BENCH_TURBO": "1"}
+HANDBOOK_AGAIN = App("handbook_again", HERE / "apps", "handbook")
 SESSION_COMPILED = App("session_compiled", HERE / "apps", "leyden_session", environment=TURBO)
 PREPARED_COMPILED = App("prepared_compiled", HERE / "apps", "leyden_prepared", environment=TURBO)
-COMPILED = (SESSION_COMPILED, PREPARED_COMPILED)
+COMPILED = (HANDBOOK_AGAIN, SESSION_COMPILED, PREPARED_COMPILED)
+"""With turns of their own, and so with handbook code of their own."""
 PEERS = tuple(App(name, HERE / "peers" / name, "app", peer=True) for name in ("tortoise", "sqlmodel", "django"))
 IN_MEMORY = App("in_memory", HERE / "apps", "in_memory", environment={"PYTHONPATH": str(HERE)})
 APPS = (HANDBOOK, SESSION, PREPARED, *COMPILED, *PEERS, IN_MEMORY)

@@ -1,18 +1,18 @@
 """The factory: it loops over batteries and knows none of them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, SupportsIndex
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exception_handlers import http_exception_handler, request_validation_exception_handler
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from leyden.core.battery import Battery, check_order
 from leyden.core.errors import ConfigurationError, LeydenError
+from leyden.core.layers import Layers
 from leyden.core.resources import lifespan_with, remember
-from leyden.turbo import accelerate
+from leyden.turbo.switch import accelerate_if_known
 
 _STOCK_HANDLERS = (http_exception_handler, request_validation_exception_handler)
 
@@ -26,7 +26,9 @@ def create_app(batteries: Sequence[Battery], *, turbo: bool = True, **fastapi: A
         fastapi.setdefault("openapi_url", None)
     app = FastAPI(**{"docs_url": None, "redoc_url": None, **fastapi})
     install(app, batteries)
-    return accelerate(app) if turbo else app
+    if turbo:
+        accelerate_if_known(app)
+    return app
 
 
 def install(app: FastAPI, batteries: Sequence[Battery]) -> None:
@@ -40,7 +42,7 @@ def install(app: FastAPI, batteries: Sequence[Battery]) -> None:
     if app.middleware_stack is not None:
         raise ConfigurationError("The app has started already. Call leyden.install before it serves a request.")
     known = remember(app, batteries)
-    app.user_middleware = _Layers(batteries, app.user_middleware)
+    app.user_middleware = Layers(batteries, app.user_middleware)
     own_routes = app.router.routes.copy()
     app.router.routes.clear()
     for battery in batteries:
@@ -50,18 +52,6 @@ def install(app: FastAPI, batteries: Sequence[Battery]) -> None:
     app.router.routes += own_routes
     app.exception_handlers.setdefault(LeydenError, _answer_plainly)
     app.router.lifespan_context = lifespan_with(app.router.lifespan_context, known)
-
-
-class _Layers(list[Middleware]):
-    """An app's middleware, in which `app.add_middleware` puts its own inside the batteries', not outermost."""
-
-    def __init__(self, batteries: Sequence[Battery], own: Sequence[Middleware]) -> None:
-        super().__init__(layer for battery in batteries for layer in battery.middleware)
-        self._outside = len(self)
-        self += [*own, *(layer for battery in batteries for layer in battery.innermost)]
-
-    def insert(self, index: SupportsIndex, layer: Middleware) -> None:
-        super().insert(max(int(index), self._outside), layer)
 
 
 def _add_handlers(app: FastAPI, handlers: Mapping[int | type[Exception], Callable[..., Any]]) -> None:

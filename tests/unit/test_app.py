@@ -1,5 +1,6 @@
 """The factory adds batteries to a FastAPI app and leaves the rest of it alone."""
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from leyden import Battery, LeydenError, Resources, create_app, install, resource
 from leyden.core import BatteryOrderError, ConfigurationError, installed
 from leyden.testing import client
+from leyden.turbo.switch import turbo_of
 
 Log = list[str]
 
@@ -328,3 +330,29 @@ async def test_a_mounted_app_gets_the_resources_of_the_app_around_it() -> None:
     app.mount("/inner", inner)
     async with client(app) as http:
         assert (await http.get("/inner/")).json() == "green"
+
+
+def test_turbo_is_on_unless_it_is_turned_off() -> None:
+    assert turbo_of(create_app([])) is not None
+    assert turbo_of(create_app([], turbo=False)) is None
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_fastapi_that_turbo_does_not_know_serves_by_itself(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, *, moved: bool
+) -> None:
+    """Also one in which what turbo reads is somewhere else, so that it cannot even be loaded."""
+    if moved:
+        monkeypatch.setitem(sys.modules, "leyden.turbo.dispatch", None)
+    else:
+        monkeypatch.setattr("leyden.turbo.internals.KNOWN", {})
+    app = create_app([])
+
+    @app.get("/")
+    async def home() -> str:
+        return "hello"
+
+    assert TestClient(app).get("/").json() == "hello"
+    assert turbo_of(app) is None
+    assert "not known to turbo" in caplog.text

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 import typer
 from fastapi import FastAPI
 from rich.console import Console
+from rich.markup import escape
 from rich.syntax import Syntax
 from rich.table import Table
 
 from leyden.core import ConfigurationError
 from leyden.turbo import RouteReport, report
+from leyden.turbo.switch import turbo_of
 
 
 def show(app: FastAPI, *, as_json: bool) -> None:
@@ -30,20 +32,20 @@ def show_code(app: FastAPI, path: str) -> None:
         raise ConfigurationError(f"There is no route {path}. Run `leyden inspect --turbo` to see the routes.")
     console = Console()
     for route in found:
-        console.print(f"[bold]{route.route}[/bold]" + (f": served by FastAPI, {route.why}" if route.why else ""))
+        told = f": served by FastAPI, {escape(route.why)}" if route.why else ""
+        console.print(f"[bold]{escape(route.route)}[/bold]{told}")
         if route.source:
             console.print(Syntax(route.source, "python", background_color="default"))
 
 
 def _routes(app: FastAPI) -> Sequence[RouteReport]:
     """Raises ConfigurationError where nothing is compiled."""
-    routes = report(app)
-    if not routes:
+    if turbo_of(app) is None:
         raise ConfigurationError(
             "Turbo is off for this app: it was made with turbo=False, or by FastAPI() and not accelerated, "
-            "or a warning above says why turbo leaves it alone."
+            "or a line above says why turbo leaves it alone."
         )
-    return routes
+    return report(app)
 
 
 def _draw(routes: Sequence[RouteReport], console: Console) -> None:
@@ -51,7 +53,7 @@ def _draw(routes: Sequence[RouteReport], console: Console) -> None:
     for column in ("route", "compiled", "or why not"):
         table.add_column(column, overflow="fold", header_style="dim")
     for route in routes:
-        table.add_row(route.route, "yes" if route.compiled else "no", route.why)
+        table.add_row(escape(route.route), "yes" if route.compiled else "no", escape(route.why))
     console.print(table)
     compiled = sum(route.compiled for route in routes)
     console.print(f"\n{compiled} of {len(routes)} routes are compiled.", highlight=False)

@@ -50,6 +50,8 @@ def inspect(
     ] = None,
 ) -> None:
     """Show the batteries and what each adds, the resources, the middleware and the routes."""
+    if code is not None and (turbo or as_json):
+        raise typer.BadParameter("it prints functions, and nothing beside them.", param_hint="--code")
     project = project_here()
     if code is not None:
         compiled.show_code(project.app, code)

@@ -162,11 +162,9 @@ def lifespan_with(app_lifespan: Callable[[Any], Any], known: Installed) -> Calla
             known.resources = resources
             try:
                 async with app_lifespan(app) as state:
+                    # The state reaches mounted apps, whose own lifespan never runs.
                     with set_aside():
-                        yield {
-                            **(state or {}),
-                            _STATE_KEY: known,
-                        }  # reaches mounted apps, whose own lifespan never runs
+                        yield {**(state or {}), _STATE_KEY: known}
             finally:
                 known.resources = None
 

@@ -22,6 +22,7 @@ from leyden.data.library import LibraryMigration, library_migrations
 from leyden.data.recording import recorded
 from leyden.data.revisions import Draft, write
 from leyden.data.schema import Schema
+from leyden.data.settings import DataSettings
 
 LOCK = "migrations"
 
@@ -81,9 +82,7 @@ class Migrations:
 
     async def current(self) -> tuple[str, ...]:
         """The revisions the database is at."""
-        if not self._database.exists:
-            return ()
-        async with self._connected() as connection:
+        async with self._looking() as connection:
             return await applied_revisions(connection)
 
     async def pending(self) -> list[Revision]:
@@ -100,8 +99,11 @@ class Migrations:
 
         Raises MigrationError with what failed and what is left of it.
         """
+        history = self.history
         if to == "head":
-            self.history.head()
+            history.head()
+        if not len(history):
+            await self._database.take_into_use()  # an app without migrations has a database all the same
         return await self._run("upgrade", to)
 
     async def downgrade(self, to: str = "-1") -> list[Revision]:
@@ -126,7 +128,7 @@ class Migrations:
 
     async def differences(self) -> list[str]:
         """How the database's tables differ from the models, in words; none when the migrations say it all."""
-        async with self._connected() as connection:
+        async with self._looking() as connection:
             return await connection.run_sync(self._schema.differences)
 
     async def problems(self) -> list[str]:
@@ -157,7 +159,7 @@ class Migrations:
             drafts.append(Draft(migration.revision, migration.name, migration.source(head)))
             head = migration.revision
         await self._refuse_behind(history)
-        async with self._connected() as connection:
+        async with self._looking() as connection:
             changes = [] if empty else await connection.run_sync(partial(self._schema.changes, online=online))
         for place, change in enumerate([None] if empty else changes):
             title = f"{message}, online" if message and place else message
@@ -168,8 +170,7 @@ class Migrations:
     async def _refuse_behind(self, history: History) -> None:
         """What is not applied cannot be seen in the database, and would be written a second time."""
         current = await self.current()
-        if strange := [name for name in current if name not in history]:
-            raise MigrationError(_strange(strange, history))
+        _refuse_strange(current, history)
         library = {migration.revision for migration in library_migrations(self._batteries)}
         if own := [revision for revision in history.pending(current) if revision.id not in library]:
             raise MigrationError(f"The database lacks {own[0]}. Run `leyden db upgrade` first, then make the next one.")
@@ -187,11 +188,17 @@ class Migrations:
 
     async def _run(self, direction: str, to: str) -> list[Revision]:
         history = self.history
-        await self._database.take_into_use()
-        if not len(history):
+        if not len(history) or not await self._planned(history, direction, to):
             return []
+        await self._database.take_into_use()
         async with self._database.lock(LOCK, timeout=self._patience):
             return await self._repeated(history, direction, to)
+
+    async def _planned(self, history: History, direction: str, to: str) -> list[Revision]:
+        """What is refused here has made no file, and holds up nobody."""
+        current = await self.current()
+        _refuse_strange(current, history)
+        return self._attempt(history, direction, to).planned(current)
 
     async def _repeated(self, history: History, direction: str, to: str) -> list[Revision]:
         """Again after a pause when a lock was in the way, from where the last attempt got to."""
@@ -213,18 +220,25 @@ class Migrations:
         return Run(history, direction, to, backend=database.backend, lock_timeout=database.settings.lock_timeout)
 
     async def _once(self, run: Run, history: History) -> list[Revision]:
-        async with self._connected() as connection:
-            if strange := [name for name in await applied_revisions(connection) if name not in history]:
-                raise MigrationError(_strange(strange, history))
+        async with self._database.backend.migrator().connect() as connection:
+            _refuse_strange(await applied_revisions(connection), history)
             await connection.rollback()
             return await connection.run_sync(run)
 
     @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[AsyncConnection]:
-        if not self._database.exists:
-            await self._database.take_into_use()
-        async with self._database.backend.migrator().connect() as connection:
-            yield connection
+    async def _looking(self) -> AsyncIterator[AsyncConnection]:
+        """Leaves everything as it is; a SQLite file that is not there is a database with nothing in it."""
+        if self._database.exists:
+            async with self._database.looker.connect() as connection:
+                yield connection
+        else:
+            async with Database(DataSettings(url="sqlite://")) as empty, empty.looker.connect() as connection:
+                yield connection
+
+
+def _refuse_strange(current: Sequence[str], history: History) -> None:
+    if strange := [name for name in current if name not in history]:
+        raise MigrationError(_strange(strange, history))
 
 
 def _strange(names: Sequence[str], history: History) -> str:

@@ -45,7 +45,8 @@ class Timestamp(TypeDecorator[datetime]):
     def result_processor(self, dialect: Dialect, coltype: Any) -> Callable[[Any], datetime | None] | None:
         """To SQLite, which has texts, one step: with the zone appended, parsing takes a seventh of parsing and `replace`."""
         process: Callable[[Any], datetime | None] | None = super().result_processor(dialect, coltype)
-        return _from_text(process) if dialect.name == "sqlite" and process is not None else process
+        plain = type(self).process_result_value is Timestamp.process_result_value
+        return _from_text(process) if dialect.name == "sqlite" and plain and process is not None else process
 
 
 def _from_text(otherwise: Callable[[Any], datetime | None]) -> Callable[[Any], datetime | None]:

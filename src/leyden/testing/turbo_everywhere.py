@@ -21,7 +21,8 @@ from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
 
 from leyden.turbo import TurboWarning, accelerate, report
-from leyden.turbo.dispatch import Compiled, Turbo, turbo_of
+from leyden.turbo.dispatch import Compiled, Turbo
+from leyden.turbo.switch import turbo_of
 
 COMPILED = "compiled"
 GIVEN_BACK = "an override, or a function that somebody has replaced"

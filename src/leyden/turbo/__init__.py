@@ -1,6 +1,6 @@
 """Any FastAPI application, unchanged, several times faster."""
 
-from leyden.turbo.dispatch import TurboWarning, accelerate
 from leyden.turbo.report import RouteReport, report
+from leyden.turbo.switch import TurboWarning, accelerate
 
 __all__ = ["RouteReport", "TurboWarning", "accelerate", "report"]

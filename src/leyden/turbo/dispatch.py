@@ -1,9 +1,10 @@
 """Where requests leave FastAPI's way for a compiled route, and where those come back that are not to be served there."""
 
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from itertools import count
+from threading import Lock
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -18,12 +19,6 @@ from leyden.turbo.routes import Candidate, candidates_of
 from leyden.turbo.telemetry import ask_cheaply
 from leyden.turbo.watching import Watched, watch
 
-_STATE = "leyden_turbo"
-
-
-class TurboWarning(UserWarning):
-    """Turbo has turned itself off."""
-
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
@@ -35,31 +30,13 @@ class Compiled:
     inside: bool
 
 
-def accelerate(app: FastAPI) -> FastAPI:
-    """Serve this application's routes from compiled functions; the answers are FastAPI's. Returns the same application.
-
-    Warns and changes nothing with a FastAPI that turbo does not know, and for a class derived from FastAPI's.
-    """
-    if hasattr(app, _STATE):
-        return app
-    if reason := _why_not(app):
-        warnings.warn(reason, TurboWarning, stacklevel=2)
-        return app
-    turbo = Turbo(app)
-    setattr(app, _STATE, turbo)
-    return app
-
-
-def _why_not(app: FastAPI) -> str | None:
+def why_not(app: FastAPI) -> str | None:
+    """In a sentence, if this application is to be left alone."""
     if type(app) is not FastAPI or type(app.router) is not APIRouter:
         return f"turbo leaves {type(app).__name__} alone: it may serve requests in ways of its own."
     if app.middleware_stack is not None:
         return "turbo leaves this application alone: it has started. Call accelerate(app) before it serves a request."
     return internals.why_unknown()
-
-
-def turbo_of(app: FastAPI) -> "Turbo | None":
-    return getattr(app, _STATE, None)
 
 
 class Turbo:
@@ -69,7 +46,9 @@ class Turbo:
         self._served = app.router
         self._matcher: Matcher[Compiled] | None = None
         self._watched: list[tuple[APIRouter, Watched]] = []
-        self._changed = True
+        self._changes = count(1)
+        self._wanted, self._compiled = next(self._changes), 0
+        self._compiling = Lock()  # an app may serve from several threads, each with an event loop
         self._build = app.build_middleware_stack
         self._router: ASGIApp = app.router.middleware_stack
         app.build_middleware_stack = self._build_stack  # type: ignore[method-assign]  # FastAPI calls it once, at the start
@@ -104,7 +83,7 @@ class Turbo:
             return None
         if type(scope.get("query_string")) is not bytes or type(scope.get("headers")) is not list:
             return None
-        if self._changed or any(router.routes is not routes for router, routes in self._watched):
+        if self._compiled != self._wanted or self._replaced():
             self._compile()
         matcher, path = self._matcher, scope["path"]
         assert matcher is not None  # noqa: S101 -- it was compiled just now
@@ -116,6 +95,13 @@ class Turbo:
             return None
         self._tell(scope, hit)
         return hit.target
+
+    def _replaced(self) -> bool:
+        """Whether a router has another list of routes than the one that tells of its changes."""
+        for router, routes in self._watched:  # noqa: SIM110 -- any() takes three times as long
+            if router.routes is not routes:
+                return True
+        return False
 
     def _tell(self, scope: Scope, hit: Hit[Compiled]) -> None:
         """What FastAPI's router tells of the route it has found."""
@@ -132,17 +118,22 @@ class Turbo:
             scope.setdefault("fastapi", {}).update(candidate.fastapi_scope)
 
     def _compile(self) -> None:
-        self._changed = False
-        found = candidates_of(self._served)
-        self._watched = [(router, watch(router, "routes", self._note)) for router in found.routers]
+        with self._compiling:
+            if self._compiled == self._wanted and not self._replaced():  # somebody has done it meanwhile
+                return
+            wanted = self._wanted
+            found = candidates_of(self._served)
+            self._watched = [(router, watch(router, "routes", self._note)) for router in found.routers]
+            self._matcher = Matcher(self._choices(found.candidates))
+            self._compiled = wanted
+
+    def _choices(self, candidates: Iterable[Candidate]) -> Iterator[Choice[Compiled]]:
         replaced = internals.why_replaced()
-        choices = []
-        for candidate in found.candidates:
+        for candidate in candidates:
             compiled = replaced or _compiled(candidate)
             if isinstance(compiled, Compiled):
                 self._watch(compiled.plan)
-            choices.append(Choice(candidate, compiled if isinstance(compiled, Compiled) else None))
-        self._matcher = Matcher(choices)
+            yield Choice(candidate, compiled if isinstance(compiled, Compiled) else None)
 
     def _watch(self, plan: RoutePlan) -> None:
         """Tools append dependencies to routes that serve already."""
@@ -151,7 +142,7 @@ class Turbo:
                 watch(node.dependant, name, self._note)
 
     def _note(self) -> None:
-        self._changed = True
+        self._wanted = next(self._changes)
 
 
 def _compiled(candidate: Candidate) -> Compiled | str:

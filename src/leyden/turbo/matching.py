@@ -50,17 +50,16 @@ class Branch(Generic[T]):
             return self.any
         return self.named.setdefault(segment, Branch())
 
-    def collect(self, segments: list[str], found: list[Choice[T]]) -> None:
-        """All whose segments fit; whether they match their patterns tell."""
+    def collect(self, segments: list[str], place: int, found: list[Choice[T]]) -> None:
+        """All whose segments fit from this place on; whether they match their patterns tell."""
         found += self.longer
-        if not segments:
+        if place == len(segments):
             found += self.ends
             return
-        first, rest = segments[0], segments[1:]
-        if (named := self.named.get(first)) is not None:
-            named.collect(rest, found)
+        if (named := self.named.get(segments[place])) is not None:
+            named.collect(segments, place + 1, found)
         if self.any is not None:
-            self.any.collect(rest, found)
+            self.any.collect(segments, place + 1, found)
 
 
 class Matcher(Generic[T]):
@@ -90,8 +89,9 @@ class Matcher(Generic[T]):
 
     def _fitting(self, path: str) -> list[Choice[T]]:
         found: list[Choice[T]] = []
-        self._root.collect(path.split("/")[1:], found)
-        found.sort(key=lambda choice: choice.candidate.index)
+        self._root.collect(path.split("/"), 1, found)
+        if len(found) > 1:
+            found.sort(key=lambda choice: choice.candidate.index)
         return found
 
     def _first(self, choices: Iterable[Choice[T]], path: str, method: str) -> Hit[T] | None:

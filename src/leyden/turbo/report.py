@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from fastapi import FastAPI
 
-from leyden.turbo.dispatch import Compiled, turbo_of
+from leyden.turbo.switch import turbo_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ def report(app: FastAPI) -> list[RouteReport]:
     if turbo is None:
         return []
     return [
-        RouteReport(candidate.label, candidate.path, source=found.source)
-        if isinstance(found, Compiled)
-        else RouteReport(candidate.label, candidate.path, why=found)
+        RouteReport(candidate.label, candidate.path, why=found)
+        if isinstance(found, str)
+        else RouteReport(candidate.label, candidate.path, source=found.source)
         for candidate, found in turbo.candidates()
     ]

@@ -8,8 +8,10 @@ from fastapi import APIRouter, FastAPI
 from starlette.applications import Starlette
 
 from leyden import Battery, create_app
+from leyden.cli import compiled
 from leyden.cli.inspection import picture_of
 from leyden.core.project import Project
+from leyden.turbo import RouteReport
 
 
 @pytest.mark.usefixtures("project")
@@ -71,6 +73,22 @@ def test_the_function_of_a_route_can_be_read(leyden: Callable[..., Any]) -> None
     missing = leyden("inspect", "--code", "/nowhere")
     assert missing.exit_code
     assert "There is no route /nowhere." in str(missing.exception or missing.output)
+
+
+@pytest.mark.usefixtures("project")
+def test_what_would_be_left_out_is_refused(leyden: Callable[..., Any]) -> None:
+    for option in ("--turbo", "--json"):
+        assert leyden("inspect", "--code", "/", option).exit_code == 2
+
+
+@pytest.mark.usefixtures("project")
+def test_a_reason_is_shown_as_it_is(leyden: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    app = create_app([])
+    monkeypatch.setattr(Project, "app", app)
+    assert "0 of 0 routes are compiled." in leyden("inspect", "--turbo").output
+    monkeypatch.setattr(compiled, "report", lambda _app: [RouteReport("GET /", "/", why="it reads a list[int]")])
+    assert "it reads a list[int]" in leyden("inspect", "--turbo").output
+    assert "it reads a list[int]" in leyden("inspect", "--code", "/").output
 
 
 @pytest.mark.usefixtures("project")

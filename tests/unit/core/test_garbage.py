@@ -28,3 +28,23 @@ def test_who_is_interrupted_gives_back_as_well() -> None:
     with pytest.raises(KeyboardInterrupt), set_aside():
         raise KeyboardInterrupt
     assert gc.get_freeze_count() == 0
+
+
+def test_of_two_apps_the_last_to_stop_gives_back() -> None:
+    first, second = TestClient(create_app([])), TestClient(create_app([]))
+    first.__enter__()
+    with second:
+        first.__exit__()
+        assert gc.get_freeze_count() > 1000
+    assert gc.get_freeze_count() == 0
+
+
+def test_what_somebody_else_has_set_aside_is_left_to_them() -> None:
+    gc.freeze()
+    try:
+        with set_aside():
+            new = [object()]
+            assert any(found is new for found in gc.get_objects())
+        assert gc.get_freeze_count() > 1000
+    finally:
+        gc.unfreeze()

@@ -14,7 +14,7 @@ from fastapi.routing import _endpoint_context_cache
 from starlette.types import Message, Receive, Scope, Send
 
 from leyden.turbo import accelerate
-from leyden.turbo.dispatch import turbo_of
+from leyden.turbo.switch import turbo_of
 
 Ledger = list[Any]
 Build = Callable[[Ledger], FastAPI]

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn import Config
 
 from leyden.turbo import TurboWarning, accelerate, report
-from leyden.turbo.dispatch import turbo_of
+from leyden.turbo.switch import turbo_of
 
 
 class Around:

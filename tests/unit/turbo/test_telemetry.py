@@ -1,5 +1,6 @@
 """Whether OpenTelemetry listens is asked for at each request, and answered as FastAPI would."""
 
+import os
 from typing import Any
 
 import pytest
@@ -89,3 +90,10 @@ def test_a_provider_may_be_named_in_the_environment(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv(name, "there_is_none")
     with pytest.raises(StopIteration):  # OpenTelemetry's own, of a provider that is not installed
         telemetry.enabled()
+
+
+def test_an_environment_of_another_kind_is_left_to_fastapi(asked: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    client = TestClient(app_of())
+    monkeypatch.setattr(os, "environ", {**os.environ})
+    assert client.get("/").json() == "hello"
+    assert asked == [False]

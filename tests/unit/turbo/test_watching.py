@@ -1,11 +1,17 @@
 import copy
 import pickle
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from time import sleep
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 
+from leyden.turbo import accelerate, dispatch
+from leyden.turbo.routes import candidates_of
 from leyden.turbo.watching import watch
 
 CHANGES: dict[str, Callable[[Any], Any]] = {
@@ -42,3 +48,23 @@ def test_a_copy_is_a_list_that_nobody_watches() -> None:
     for copied in (copy.copy(items), copy.deepcopy(items), pickle.loads(pickle.dumps(items)), items[:]):  # noqa: S301 -- our own
         assert type(copied) is list
         assert copied == [[1]]
+
+
+def test_threads_that_come_at_once_wait_for_the_same_functions(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = FastAPI(openapi_url=None)
+
+    @app.get("/")
+    async def home() -> str:
+        return "hello"
+
+    def slowly(router: Any) -> Any:
+        sleep(0.1)
+        return candidates_of(router)
+
+    monkeypatch.setattr(dispatch, "candidates_of", slowly)
+    accelerate(app)
+    client = TestClient(app)
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(2):
+            assert [answer.json() for answer in pool.map(client.get, ["/"] * 4)] == ["hello"] * 4
+            app.router.routes.append(app.router.routes[0])  # and again when they have changed

@@ -64,6 +64,6 @@ def _protocol() -> type:
             except TimeoutError:
                 if (connection := self.of()) is not None:
                     connection._close_on_cancel()  # noqa: SLF001 -- the answer may still come, to whoever asks next
-                raise
+                raise TimeoutError(f"nothing came for {self.patience:g} s") from None
 
     return Protocol
