@@ -1,6 +1,7 @@
 """What endpoints return, and the bytes that are sent of it."""
 
 import math
+import threading
 from collections import OrderedDict, UserDict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import pytest
 from fastapi import APIRouter, BackgroundTasks, FastAPI, Request, Response
 from fastapi.exceptions import ResponseValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field, computed_field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, computed_field
 from starlette.background import BackgroundTask
 
 
@@ -310,6 +311,28 @@ def test_an_answer_that_does_not_fit_says_where_its_endpoint_is(twins: Any) -> N
     asked = ["GET /wrong/x", "GET /thread", "GET /in/wrong/x", twins.ask("GET /api/wrong/x", root_path="/api")]
     answers = twins(build, *asked)
     assert b'"path":"GET /api/wrong/{p}"' in answers[-1].sent[1]["body"]
+
+
+def test_the_answer_of_a_sync_endpoint_is_validated_in_a_thread(twins: Any) -> None:
+    def build(ledger: list[Any]) -> FastAPI:
+        app = FastAPI()
+
+        def note(value: str) -> str:
+            ledger.append(threading.current_thread() is threading.main_thread())
+            return value
+
+        @app.get("/sync")
+        def in_thread() -> Annotated[str, AfterValidator(note)]:
+            return "x"
+
+        @app.get("/async")
+        async def awaited() -> Annotated[str, AfterValidator(note)]:
+            return "x"
+
+        return app
+
+    in_thread, awaited = twins(build, "GET /sync", "GET /async")
+    assert (in_thread.ledger, awaited.ledger) == ([False], [True])
 
 
 def test_models_are_read_from_attributes(twins: Any) -> None:

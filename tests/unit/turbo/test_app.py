@@ -74,6 +74,32 @@ def test_the_scope_tells_which_route_serves(twins: Any) -> None:
     twins(build, *(twins.ask(f"GET {path}", path_params={"before": 1}, router="other") for path in paths))
 
 
+def test_what_others_have_put_beside_what_fastapi_tells_stays_there(twins: Any) -> None:
+    class Marking:
+        def __init__(self, app: ASGIApp) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            scope["fastapi"] = {"mark": "mine"}
+            await self.app(scope, receive, send)
+
+    def build(_ledger: list[Any]) -> FastAPI:
+        app, router = FastAPI(), APIRouter()
+        app.add_middleware(Marking)
+
+        @router.get("/in")
+        @app.get("/own")
+        async def read() -> str:
+            return "x"
+
+        app.include_router(router)
+        return app
+
+    own, included = twins(build, "GET /own", "GET /in")
+    assert [*own.told["fastapi"]] == ["mark"]
+    assert {*included.told["fastapi"]} > {"mark"}
+
+
 def test_the_exit_stacks_and_handlers_of_fastapi_are_in_the_scope(twins: Any) -> None:
     def build(ledger: list[Any]) -> FastAPI:
         app = FastAPI()

@@ -60,6 +60,39 @@ def test_an_override_that_a_dependency_installs_counts_from_there_on(twins: Any)
     twins(build, "GET /?a=1", twins.ask("GET /?a=1", by="fastapi"), clear, "GET /?a=2&b=x", clear, "GET /?a=x")
 
 
+def test_what_was_solved_before_a_late_override_is_not_solved_again(twins: Any) -> None:
+    def build(ledger: list[Any]) -> FastAPI:
+        app = FastAPI()
+
+        async def shared() -> int:
+            ledger.append("shared")
+            return len(ledger)
+
+        async def install() -> None:
+            app.dependency_overrides[other] = stand_in
+
+        async def other() -> int:
+            return 0
+
+        async def stand_in(a: Annotated[int, Depends(shared)]) -> int:
+            return a
+
+        @app.get("/")
+        async def read(
+            a: Annotated[int, Depends(shared)],
+            _: Annotated[None, Depends(install)],
+            b: Annotated[int, Depends(other)],
+            c: Annotated[int, Depends(shared)],
+            d: Annotated[int, Depends(shared, use_cache=False)],
+        ) -> list[int]:
+            return [a, b, c, d]
+
+        return app
+
+    (answer,) = twins(build, "GET /")
+    assert answer.sent[1]["body"] == b"[1,1,1,2]"
+
+
 def test_an_override_that_is_installed_while_the_body_comes_counts(twins: Any) -> None:
     def build(_ledger: list[Any]) -> FastAPI:
         app = FastAPI()
@@ -132,17 +165,19 @@ def test_a_dependency_without_the_request_may_change_the_scope_too(twins: Any) -
         async def change() -> None:
             scope = SCOPE.get()
             scope["path_params"] = {"p": "changed"}
-            scope["headers"].append((b"x-late", b"late"))
+            scope["headers"] += [(b"x-late", b"late"), (b"cookie", b"c=changed")]
             scope["query_string"] = b"q=changed"
 
         @app.get("/{p}", dependencies=[Depends(change)])
-        async def read(p: str, q: str, x_late: Annotated[str, Header()] = "none") -> list[str]:
-            return [p, q, x_late]
+        async def read(
+            p: str, q: str, c: Annotated[str, Cookie()], x_late: Annotated[str, Header()] = "none"
+        ) -> list[str]:
+            return [p, q, c, x_late]
 
         return app
 
-    (answer,) = twins(build, "GET /early?q=early")
-    assert answer.sent[1]["body"] == b'["changed","early","late"]'
+    (answer,) = twins(build, twins.ask("GET /early?q=early", headers=[("cookie", "c=early")]))
+    assert answer.sent[1]["body"] == b'["changed","early","early","late"]'
 
 
 def test_validators_and_default_factories_run_once_a_request_even_where_it_is_refused(twins: Any) -> None:

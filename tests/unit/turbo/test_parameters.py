@@ -102,11 +102,17 @@ def test_of_a_header_that_comes_twice_the_first_counts_and_of_a_query_key_the_la
         ) -> list[Any]:
             return [q, x_a, x_b, n]
 
+        @app.get("/listed")
+        async def listed(q: str, n: Annotated[list[str], Query()]) -> list[Any]:
+            return [q, n]
+
         return app
 
     headers = [("x-a", "first"), ("x-a", "second"), ("x-b", "1"), ("x-b", "2"), ("x-b", "1, 2")]
-    (answer,) = twins(build, twins.ask("GET /?q=first&n=x&q=second&n=2", headers=headers))
+    query = "q=first&n=x&q=second&n=2"
+    answer, listed = twins(build, twins.ask(f"GET /?{query}", headers=headers), f"GET /listed?{query}")
     assert answer.sent[1]["body"] == b'["second","first",["1","2","1, 2"],2]'
+    assert listed.sent[1]["body"] == b'["second",["x","2"]]'
 
 
 @pytest.mark.parametrize(
