@@ -7,7 +7,7 @@ NAME ?=
 CELL ?=
 ARGS ?=
 
-.PHONY: help run test check conformance bench chaos
+.PHONY: help run test check conformance mutations bench chaos
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make conformance       FastAPI's own tests with every application accelerated; a few minutes"
 	@echo "make bench NAME=startup   one benchmark; the names are the files in benchmarks/"
 	@echo "make chaos CELL=data      what is promised, tried while things break; see docs/chaos.md"
+	@echo "make mutations         break turbo on purpose, and see that a test notices; see docs/turbo-mutations.md"
 
 run: $(INSTALLED)
 	@scripts/run
@@ -40,6 +41,9 @@ bench: $(INSTALLED)
 
 chaos: $(INSTALLED)
 	@PYTHONPATH=benchmarks $(BIN)/python -m chaos --cell "$(CELL)" $(ARGS)
+
+mutations: $(INSTALLED)
+	@$(BIN)/python scripts/mutate_turbo.py $(ARGS)
 
 $(INSTALLED): pyproject.toml constraints.txt scripts/install scripts/find-python
 	@scripts/install $(VENV)
