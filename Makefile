@@ -15,9 +15,9 @@ help:
 	@echo "make test              run every test; parts that need a service run where it answers"
 	@echo "make check             lint, formatting and types"
 	@echo "make conformance       FastAPI's own tests with every application accelerated; a few minutes"
+	@echo "make mutations         break turbo on purpose, and see that a test notices; see docs/turbo-mutations.md"
 	@echo "make bench NAME=startup   one benchmark; the names are the files in benchmarks/"
 	@echo "make chaos CELL=data      what is promised, tried while things break; see docs/chaos.md"
-	@echo "make mutations         break turbo on purpose, and see that a test notices; see docs/turbo-mutations.md"
 
 run: $(INSTALLED)
 	@scripts/run
@@ -35,15 +35,15 @@ check: $(INSTALLED)
 conformance: $(INSTALLED)
 	@$(BIN)/python scripts/conformance.py
 
+mutations: $(INSTALLED)
+	@$(BIN)/python scripts/mutate_turbo.py $(ARGS)
+
 bench: $(INSTALLED)
 	@test -f "benchmarks/$(NAME).py" || { echo "Which one? make bench NAME=..., one of:" $$(ls benchmarks | sed -n 's/\.py$$//p'); exit 2; }
 	$(BIN)/python benchmarks/$(NAME).py
 
 chaos: $(INSTALLED)
 	@PYTHONPATH=benchmarks $(BIN)/python -m chaos --cell "$(CELL)" $(ARGS)
-
-mutations: $(INSTALLED)
-	@$(BIN)/python scripts/mutate_turbo.py $(ARGS)
 
 $(INSTALLED): pyproject.toml constraints.txt scripts/install scripts/find-python
 	@scripts/install $(VENV)
