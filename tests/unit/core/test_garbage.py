@@ -21,13 +21,13 @@ def test_a_collection_looks_at_what_came_since() -> None:
 def test_an_app_sets_aside_while_it_serves() -> None:
     with TestClient(create_app([])):
         assert gc.get_freeze_count() > 1000
-    assert gc.get_freeze_count() == 0
+    assert gc.get_freeze_count() < 1000
 
 
 def test_who_is_interrupted_gives_back_as_well() -> None:
     with pytest.raises(KeyboardInterrupt), set_aside():
         raise KeyboardInterrupt
-    assert gc.get_freeze_count() == 0
+    assert gc.get_freeze_count() < 1000
 
 
 def test_of_two_apps_the_last_to_stop_gives_back() -> None:
@@ -36,7 +36,7 @@ def test_of_two_apps_the_last_to_stop_gives_back() -> None:
     with second:
         first.__exit__()
         assert gc.get_freeze_count() > 1000
-    assert gc.get_freeze_count() == 0
+    assert gc.get_freeze_count() < 1000
 
 
 def test_what_somebody_else_has_set_aside_is_left_to_them() -> None:
