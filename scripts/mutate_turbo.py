@@ -29,7 +29,8 @@ NOT_TESTS = {"test_mutations.py"}
 """They look at this, not at turbo."""
 LAST = ("test_generated_apps.py",)
 """Whatever is drawn notices most things: what a test says in words comes first."""
-FAILED = re.compile(r"^FAILED \S*?(test_\w+\.py::\w+)", re.MULTILINE)
+FAILED = re.compile(r"^\S*?(test_\w+\.py::\w+).* FAILED", re.MULTILINE)
+"""As pytest tells while it runs: what a mutation leaves behind, a coroutine say, may keep it from summing up."""
 
 HEAD = """\
 # What the tests of turbo notice
@@ -131,7 +132,7 @@ def first_failure(folder: Path, tests: Iterable[Path]) -> str:
         "-m",
         "pytest",
         "-x",
-        "-q",
+        "-v",
         "-p",
         "no:cacheprovider",
         "--hypothesis-seed=0",
