@@ -6,7 +6,7 @@ from typing import Any
 
 from chaos.judge import Held, Move
 from sqlalchemy import make_url, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "mysql": "mysql+asyncmy"}
 BALANCES = text("SELECT id, balance FROM wallets")
@@ -17,9 +17,13 @@ def read(url: str, *, granted: int) -> Held:
     return asyncio.run(_read(url, granted))
 
 
-async def _read(url: str, granted: int) -> Held:
+def engine_of(url: str) -> AsyncEngine:
     parsed = make_url(url)
-    engine = create_async_engine(parsed.set(drivername=DRIVERS[parsed.get_backend_name()]))
+    return create_async_engine(parsed.set(drivername=DRIVERS[parsed.get_backend_name()]))
+
+
+async def _read(url: str, granted: int) -> Held:
+    engine = engine_of(url)
     try:
         async with engine.connect() as connection:
             balances = {plain(wallet): balance for wallet, balance in await connection.execute(BALANCES)}

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 
 from chaos import held, storm, tube
 from chaos.clients import Orders
+from chaos.deadlocks import Deadlocks, counted_by_mariadb, logged
 from chaos.faults import Fault, killed_workers, restarted_server
 from chaos.judge import SOME, Held, Told, judge
 from chaos.ledger import Unjudged
 from chaos.plan import Plan
-from load.figures import Figure
+from load.figures import Figure, Target
 
 from leyden.testing.clusters import PostgreSQLCluster
 from leyden.testing.live_server import ServerFailedError
@@ -25,19 +26,22 @@ EVERY = 12.0
 def figures(kind: str, plan: Plan) -> Iterator[Figure]:
     """Raises Unjudged."""
     try:
-        told, found = _campaign(kind, plan)
+        told, found, deadlocks = _campaign(kind, plan)
     except (ServerFailedError, Unavailable) as error:
         raise Unjudged(str(error)) from error
     yield Figure("kills", len(told.kills), "times", SOME)
     if kind == "postgresql":
         yield Figure("restarts", len(told.outages), "times", SOME)
     yield from judge(told, found)
+    if deadlocks.found is not None:
+        share = 100 * deadlocks.found / told.count("acknowledged")
+        yield Figure("deadlocked", share, "%", Target("<", 1))
 
 
-def _campaign(kind: str, plan: Plan) -> tuple[Told, Held]:
+def _campaign(kind: str, plan: Plan) -> tuple[Told, Held, Deadlocks]:
     folder = plan.room(kind)
     ledger = folder / "clients.jsonl"
-    with _database(kind, plan) as (url, faults):
+    with _database(kind, plan) as (url, faults, deadlocks):
         env = tube.environment(url)
         with tube.served(env) as server:
             try:
@@ -47,15 +51,20 @@ def _campaign(kind: str, plan: Plan) -> tuple[Told, Held]:
             finally:
                 (folder / "server.log").write_text(server.log)
             server.stop()
-        return told, held.read(url, granted=tube.GRANTED)
+        found = held.read(url, granted=tube.GRANTED)
+    return told, found, deadlocks
 
 
 @contextmanager
-def _database(kind: str, plan: Plan) -> Iterator[tuple[str, list[Fault]]]:
+def _database(kind: str, plan: Plan) -> Iterator[tuple[str, list[Fault], Deadlocks]]:
     """A new one, and what can be broken of it: only a server of our own is restarted."""
-    if kind != "postgresql":
-        with fresh_database(kind, plan.folder / kind) as url:
-            yield url, []
-        return
-    with PostgreSQLCluster(fsync="on") as cluster:
-        yield cluster.url, [restarted_server(cluster, every=min(EVERY, plan.seconds))]
+    match kind:
+        case "postgresql":
+            with PostgreSQLCluster(fsync="on") as cluster, logged(cluster.folder / "log") as deadlocks:
+                yield cluster.url, [restarted_server(cluster, every=min(EVERY, plan.seconds))], deadlocks
+        case "mariadb":
+            with fresh_database(kind, plan.folder / kind) as url, counted_by_mariadb(url) as deadlocks:
+                yield url, [], deadlocks
+        case _:
+            with fresh_database(kind, plan.folder / kind) as url:
+                yield url, [], Deadlocks()

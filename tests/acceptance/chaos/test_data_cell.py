@@ -11,8 +11,9 @@ import pytest
 from leyden.testing.services import Unavailable, ask, skip_or_fail
 
 FIGURE = re.compile(r"(\w+) +(\S+) \w* +(\S+) (pass|short|missing|-)")
-TIMES = ("p99", "success_after_outage")
-"""A machine on which tests run is not one to measure on; the whole campaign judges these too."""
+NOT_HERE = ("p99", "success_after_outage", "mariadb_deadlocked")
+"""A machine on which tests run is not one to measure on, and MariaDB counts the deadlocks of all that use it; the whole
+campaign judges these too."""
 
 
 def run(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -40,7 +41,7 @@ def test_what_was_acknowledged_is_there_and_nothing_else(part: str, campaign: Pa
     needs(part)
     ran = run(campaign, "--only", part, "--seconds", "3", "--clients", "32")
     figures = [found.groups() for found in map(FIGURE.fullmatch, ran.stdout.splitlines()) if found]
-    wrong = [figure for figure in figures if figure[-1] in ("short", "missing") and not figure[0].endswith(TIMES)]
+    wrong = [figure for figure in figures if figure[-1] in ("short", "missing") and not figure[0].endswith(NOT_HERE)]
     assert len(figures) > 4, ran.stderr
     assert wrong == [], ran.stdout + ran.stderr
 
