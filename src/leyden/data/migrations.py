@@ -21,7 +21,7 @@ from leyden.data.history import History, Revision, applied_revisions, forked
 from leyden.data.library import LibraryMigration, library_migrations
 from leyden.data.recording import recorded
 from leyden.data.revisions import Draft, write
-from leyden.data.schema import Schema
+from leyden.data.schema import Change, Schema
 from leyden.data.settings import DataSettings
 
 LOCK = "migrations"
@@ -159,13 +159,15 @@ class Migrations:
             drafts.append(Draft(migration.revision, migration.name, migration.source(head)))
             head = migration.revision
         await self._refuse_behind(history)
-        async with self._looking() as connection:
-            changes = [] if empty else await connection.run_sync(partial(self._schema.changes, online=online))
-        for place, change in enumerate([None] if empty else changes):
+        for place, change in enumerate([None] if empty else await self._changes(online=online)):
             title = f"{message}, online" if message and place else message
             drafts.append(Draft.of(change, title, number=len(history) + len(drafts) + 1, down=head))
             head = drafts[-1].revision
         return await asyncio.to_thread(write, self._folder, drafts, already=len(history))
+
+    async def _changes(self, *, online: bool) -> list[Change]:
+        async with self._looking() as connection:
+            return await connection.run_sync(partial(self._schema.changes, online=online))
 
     async def _refuse_behind(self, history: History) -> None:
         """What is not applied cannot be seen in the database, and would be written a second time."""

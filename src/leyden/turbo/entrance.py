@@ -32,9 +32,10 @@ class Entrance(ServerErrorMiddleware):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         found = self._find(scope) if self.app is self._below else None
-        if found is None or found.inside:
-            if found is not None:
-                scope[FOUND] = found
+        if found is None:
+            await self._stock(scope, receive, send)
+        elif found.inside:
+            scope[FOUND] = found
             await self._stock(scope, receive, send)
         else:
             await found.run(scope, receive, send, self._stock, self._back)
